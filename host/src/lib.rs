@@ -1,0 +1,4 @@
+//! The embeddable host of statmill.
+
+pub mod log;
+pub mod project;

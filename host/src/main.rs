@@ -1,0 +1,2 @@
+//! The statmill command.
+fn main() {}

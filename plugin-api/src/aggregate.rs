@@ -1,0 +1,1 @@
+//! Aggregators: states, their merge, and how they read.

@@ -56,8 +56,11 @@ pub trait StatObject: Send {
     ///
     /// The dictionaries are those of the batches folded since the last drain.
     /// Thread: worker. State: not after an error.
-    fn drain(&mut self, dictionaries: RSlice<'_, DictionaryAbi<'_>>, sink: SinkAbi<'_>)
-    -> RResult<(), RString>;
+    fn drain(
+        &mut self,
+        dictionaries: RSlice<'_, DictionaryAbi<'_>>,
+        sink: SinkAbi<'_>,
+    ) -> RResult<(), RString>;
 
     /// Takes earlier rows (a block, see [`crate::encoding`]) of model number `model`; before the first fold only.
     ///

@@ -1,4 +1,6 @@
 //! The embeddable host of statmill.
 
+pub mod clock;
+pub mod loader;
 pub mod log;
 pub mod project;

@@ -239,7 +239,7 @@ fn one_log_status(slot: &LogSlot) -> LogStatus {
     let start = log.start();
     let end = log.end().ok();
     let offset = end.map_or(start, |end| end.offset);
-    LogStatus {
+    let mut status = LogStatus {
         id: Some(log.id()),
         name: log.name().to_owned(),
         start,
@@ -249,5 +249,7 @@ fn one_log_status(slot: &LogSlot) -> LogStatus {
         finished: end.is_some_and(|end| end.finished),
         error: slot.error.lock().clone(),
         ..LogStatus::default()
-    }
+    };
+    log.describe(&mut status);
+    status
 }

@@ -156,7 +156,7 @@ impl Running {
         if batch.range.start > position {
             return Err(Fault::Gap { expected: position, got: batch.range.start });
         }
-        if self.generation.as_ref().is_some_and(|held| held.id != batch.generation.id) {
+        if self.generation.as_ref().is_some_and(|held| held.id() != batch.generation.id()) {
             self.checkpoint(commits)?;
         }
         let mut rows = select(batch, &self.shared.filter, &mut self.topics);

@@ -115,6 +115,15 @@ pub trait Log: Send + Sync {
     fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError>;
     /// Start of the first chunk whose largest event time is `time_us` or later; `start()` when unknown.
     fn first_at(&self, time_us: i64) -> Offset;
+    /// Smallest event time of the records from `from` on; `None` when unknown.
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        let _ = from;
+        None
+    }
+    /// Tells what is special about the log: horizon, holes, fills, losses.
+    fn describe(&self, status: &mut crate::query::LogStatus) {
+        let _ = status;
+    }
     /// Number of records in `range`, where an index knows; for lag only.
     fn count(&self, range: Range<Offset>) -> Option<u64>;
     /// Size of `range` in bytes, roughly; for progress only.

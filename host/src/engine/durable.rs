@@ -52,6 +52,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     while !shared.durable.stopping.load(Ordering::Acquire) {
         shared.durable.wait(shared.options.durable_every);
         make_durable(shared);
+        super::rebuild::swap_those_level(shared);
     }
 }
 
@@ -59,7 +60,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
 pub(super) fn make_durable(shared: &Shared) {
     // Read before the sync: what is committed during it may or may not be in it.
     let records: Vec<StatRecord> =
-        shared.stats.iter().map(|stat| stat.reader.snapshot().record().clone()).collect();
+        shared.stats.iter().map(|stat| stat.written().record().clone()).collect();
     let synced = &shared.durable.synced;
     let news = records
         .iter()

@@ -11,7 +11,9 @@
 mod abi;
 mod commit;
 mod durable;
+mod gaps;
 mod lane;
+mod rebuild;
 mod resume;
 mod stat;
 mod status;
@@ -31,11 +33,13 @@ use statmill_plugin_api::manifest::FieldKind;
 
 use self::commit::CommitWork;
 use self::lane::{Lane, LaneContext, LogSlot};
+pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
 use self::stat::{Control, StatShared};
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
+use crate::query::{StatStatus, StatView};
 use crate::store::{Database, StoreError};
 
 /// Batches a worker may lie behind before its lanes wait.
@@ -107,6 +111,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) database: Arc<Database>,
     pub(crate) stats: Vec<Arc<StatShared>>,
+    /// Stats whose rows cannot be opened, and why.
+    pub(crate) refused: Vec<(String, String)>,
     pub(crate) logs: Vec<Arc<LogSlot>>,
     pub(crate) once: AtomicBool,
     pub(crate) durable: durable::Durable,
@@ -150,18 +156,16 @@ impl Engine {
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
         let (control, controls) = unbounded();
         let pending_faults = Arc::new(AtomicU64::new(0));
-        let mut stats = Vec::new();
+        let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
-            let opened = resume::open(
-                &database,
-                stats.len(),
-                plugin,
-                manifest,
-                &wanted,
-                &options,
-                (&control, &pending_faults),
-            )?;
-            stats.push(opened);
+            let report = (&control, &pending_faults);
+            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report) {
+                Ok(stat) => stats.push(stat),
+                Err(error) => {
+                    tracing::error!(stat = manifest.ident, "not started: {error}");
+                    refused.push((manifest.ident.clone(), error.to_string()));
+                }
+            }
         }
 
         let stopping = Arc::new(AtomicBool::new(false));
@@ -187,6 +191,7 @@ impl Engine {
             durable: durable::Durable::new(stats.len()),
             database,
             stats,
+            refused,
             logs,
             once: AtomicBool::new(false),
             projections,
@@ -239,6 +244,7 @@ impl Engine {
             self.flush();
             // A fault met in the last batches starts new lanes.
             if self.shared.lanes.none() && self.shared.pending_faults.load(Ordering::SeqCst) == 0 {
+                rebuild::swap_those_level(&self.shared);
                 return;
             }
         }
@@ -286,7 +292,55 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What readers see of the engine.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes durable what is committed.
+    pub fn make_durable(&self) {
+        durable::make_durable(&self.shared);
+    }
+
+    /// Numbers since the start; see [`crate::Counters`].
+    #[must_use]
+    pub fn counters(&self) -> crate::Counters {
+        let records = self.shared.stats.iter().map(|stat| stat.written());
+        let (mut messages, mut commits) = (0, 0);
+        for snapshot in records {
+            let accepted = snapshot.record().positions.values().map(|at| at.messages).sum();
+            messages = messages.max(accepted);
+            commits += snapshot.record().commit;
+        }
+        crate::Counters { messages, commits, syncs: self.shared.syncs() }
+    }
+}
+
 impl Shared {
+    /// Idents of the stats that run.
+    pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
+        self.stats.iter().map(|stat| stat.ident.as_str())
+    }
+
+    /// One stat's newest committed rows.
+    pub(crate) fn view(&self, ident: &str, boot: u64) -> Option<StatView> {
+        let stat = self.stats.iter().find(|stat| stat.ident == ident)?;
+        let snapshot = stat.served();
+        let record = stat.written().record().clone();
+        Some(StatView {
+            version: format!("{boot}.{}", snapshot.version()),
+            complete_until: self.complete_until(stat, &record),
+            state: self.state_of(stat, &record),
+            snapshot,
+        })
+    }
+
+    /// Everything that is known of every stat.
+    pub(crate) fn stat_statuses(&self, boot: u64) -> Vec<StatStatus> {
+        self.stats.iter().map(|stat| self.stat_status(stat, boot)).collect()
+    }
+
     /// Starts the thread of `lane`; its end is counted and an error noted at the log.
     fn spawn_lane(
         self: &Arc<Self>,

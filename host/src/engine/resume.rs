@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crossbeam_channel::Sender;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::manifest::{FieldKind, StatManifest};
 
 use super::stat::{Control, Health, StatShared};
@@ -40,7 +40,16 @@ pub(super) fn open(
     options: &EngineOptions,
     (supervisor, pending_faults): (&Sender<Control>, &Arc<AtomicU64>),
 ) -> Result<Arc<StatShared>, EngineError> {
-    let mut store = StatStore::open(database, manifest)?;
+    // Rows of another version keep serving until the new ones are level.
+    let rebuilding = database.serves(manifest)? == Some(false);
+    let mut store = open_store(database, manifest, rebuilding)?;
+    let served = if rebuilding {
+        tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
+        database.open_stored(&manifest.ident)?.reader()
+    } else {
+        database.drop_inactive(&manifest.ident)?;
+        store.reader()
+    };
     let record = store.snapshot().record().clone();
     if record.commit == 0
         && let Some(cutoff) = cutoff(manifest, now_us())
@@ -66,11 +75,12 @@ pub(super) fn open(
         worker: index % options.threads.max(1),
         fields,
         filter: TopicFilter::new(&manifest.topics),
-        reader: store.reader(),
+        written: RwLock::new(store.reader()),
+        served: RwLock::new(served),
         store: Mutex::new(store),
         epoch: AtomicU64::new(1),
         health: Mutex::new(Health {
-            state: StatState::Loading,
+            state: if rebuilding { StatState::Rebuilding } else { StatState::Loading },
             reason: String::new(),
             since_us: now_us(),
             last_error: None,
@@ -80,6 +90,37 @@ pub(super) fn open(
         supervisor: supervisor.clone(),
         pending_faults: Arc::clone(pending_faults),
     }))
+}
+
+/// Opens the rows of this version; damaged ones are set aside, loudly, and made anew from the logs.
+fn open_store(
+    database: &Database,
+    manifest: &StatManifest,
+    beside: bool,
+) -> Result<StatStore, StoreError> {
+    let open = || {
+        if beside { database.open_beside(manifest) } else { database.open_stat(manifest) }
+    };
+    match open() {
+        Err(StoreError::Damaged { .. }) => {
+            let aside = database.set_aside(&manifest.ident, "damaged rows")?;
+            tracing::error!(stat = manifest.ident, "its rows are damaged and are rebuilt: {aside:?}");
+            open()
+        }
+        outcome => outcome,
+    }
+}
+
+/// Reads the rows of `stat` again, after a commit whose outcome is unknown.
+pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
+    let mut store = stat.store.lock();
+    let rebuilding = database.serves(&stat.manifest)? == Some(false);
+    *store = open_store(database, &stat.manifest, rebuilding)?;
+    *stat.written.write() = store.reader();
+    if !rebuilding {
+        *stat.served.write() = store.reader();
+    }
+    Ok(())
 }
 
 /// The event time below which a stat that starts now folds nothing: the start of its coarsest window

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::manifest::{FieldKind, StatManifest};
 
 use crate::loader::Plugin;
 use crate::log::Offset;
 use crate::project::TopicFilter;
 use crate::query::StatState;
-use crate::store::{Reader, StatStore};
+use crate::store::{Reader, Snapshot, StatStore};
 
 /// A stat of a running host.
 pub(super) struct StatShared {
@@ -31,8 +31,10 @@ pub(super) struct StatShared {
     pub(super) filter: TopicFilter,
     /// Rows and record. Locked for the time of a commit, and to read the record for a restart.
     pub(super) store: Mutex<StatStore>,
-    /// Always the newest snapshot, without a lock.
-    pub(super) reader: Reader,
+    /// Reads `store` without locking it.
+    pub(super) written: RwLock<Reader>,
+    /// Reads what is answered: `store`, or until a rebuild is level the rows it will replace.
+    pub(super) served: RwLock<Reader>,
     /// Number of the instance's life. A commit of an earlier life is dropped.
     pub(super) epoch: AtomicU64,
     pub(super) health: Mutex<Health>,
@@ -81,6 +83,16 @@ pub(super) enum Fault {
 }
 
 impl StatShared {
+    /// The newest commit.
+    pub(super) fn written(&self) -> Arc<Snapshot> {
+        self.written.read().snapshot()
+    }
+
+    /// The rows that are answered.
+    pub(super) fn served(&self) -> Arc<Snapshot> {
+        self.served.read().snapshot()
+    }
+
     /// Ends this life of the stat and reports why; the supervisor decides what follows.
     pub(super) fn fault(&self, fault: Fault) {
         self.epoch.fetch_add(1, Ordering::SeqCst);

@@ -33,7 +33,7 @@ impl Shared {
     /// Keeps every stat's completeness beside its rows, for readers that come when no host runs.
     pub(super) fn note_completeness(&self) {
         for stat in &self.stats {
-            let snapshot = stat.reader.snapshot();
+            let snapshot = stat.written();
             let complete = self.complete_until(stat, snapshot.record()).to_string();
             let key = format!("{COMPLETE}{}", stat.ident);
             if let Err(error) = self.database.put_meta(&key, complete.as_bytes()) {
@@ -52,12 +52,7 @@ impl Shared {
         if settled {
             return state;
         }
-        let level = self
-            .logs
-            .iter()
-            .filter(|slot| slot.read_by(&stat.ident))
-            .all(|slot| level_in(slot, record));
-        match (level, state) {
+        match (self.level_at(stat, record), state) {
             (true, StatState::Live) => StatState::Live,
             (true, _) => {
                 stat.set_state(StatState::Live, "");
@@ -71,23 +66,34 @@ impl Shared {
         }
     }
 
+    /// Whether a stat has committed all that its logs hold.
+    pub(super) fn level(&self, stat: &StatShared) -> bool {
+        self.level_at(stat, stat.written().record())
+    }
+
+    fn level_at(&self, stat: &StatShared, record: &StatRecord) -> bool {
+        let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident));
+        logs.all(|slot| level_in(slot, record))
+    }
+
     /// Whether every stat that can be is level with its logs.
     pub(crate) fn all_level(&self) -> bool {
         self.stats.iter().all(|stat| {
-            let state = self.state_of(stat, stat.reader.snapshot().record());
+            let state = self.state_of(stat, stat.written().record());
             !matches!(state, StatState::Backfilling | StatState::Loading | StatState::Replaying)
         })
     }
 
     /// Everything that is known of one stat.
     pub(crate) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
-        let snapshot = stat.reader.snapshot();
+        let served = stat.served();
+        let snapshot = stat.written();
         let record = snapshot.record();
-        let models: BTreeMap<String, u64> = snapshot
+        let models: BTreeMap<String, u64> = served
             .models()
             .iter()
             .enumerate()
-            .map(|(index, model)| (model.name.clone(), snapshot.rows(index)))
+            .map(|(index, model)| (model.name.clone(), served.rows(index)))
             .collect();
         let slots: Vec<&LogSlot> = self
             .logs
@@ -111,7 +117,7 @@ impl Shared {
         StatStatus {
             state,
             reason: (!health.reason.is_empty()).then(|| health.reason.clone()),
-            rows: snapshot.rows(0),
+            rows: served.rows(0),
             models,
             lag_messages: slots.iter().map(|slot| lag(slot)).sum(),
             lag_s: match complete_until {

@@ -34,7 +34,14 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
     for slot in &shared.logs {
         slot.remove(stat.index);
     }
-    let committed = stat.reader.snapshot().record().commit;
+    if matches!(fault, Fault::Commit(_)) {
+        // The outcome of a failed commit is unknown until the rows are read again.
+        if let Err(error) = super::resume::reopen(&shared.database, stat) {
+            stat.set_state(StatState::Failed, error.to_string());
+            return;
+        }
+    }
+    let committed = stat.written().record().commit;
     let failures = {
         let mut health = stat.health.lock();
         health.failures = if health.failed_at == committed { health.failures + 1 } else { 1 };

@@ -1,4 +1,5 @@
 //! The embeddable host of statmill.
 
+pub mod fault;
 pub mod log;
 pub mod project;

@@ -1,6 +1,7 @@
 //! The embeddable host of statmill.
 
 pub mod clock;
+pub mod fault;
 pub mod loader;
 pub mod log;
 pub mod project;

@@ -4,6 +4,7 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod file;
 pub mod segment;
 
 use std::ops::Range;

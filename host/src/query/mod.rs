@@ -7,7 +7,6 @@
 pub mod catalog;
 pub mod filter;
 pub mod params;
-mod run;
 pub mod shape;
 pub mod source;
 pub mod status;

@@ -1,0 +1,231 @@
+//! `quantiles`: a log-linear histogram.
+//!
+//! State: for each bucket that is not empty, ascending, the gap and its count as LEB128; then the
+//! byte `00`. The gap of the first bucket is 1 + the zigzag form of its index, that of others the
+//! difference to the index before. [`super::bucket`] says which bucket a value is in. Ints are cut
+//! to the 53 bits of a float's mantissa, towards 0.
+//!
+//! Quantile q of n values is the value of rank ⌈q · n⌉, the least being of rank 1, read as the bound
+//! of its bucket nearer to 0; q is taken in millionths. So it is at most 1/`per_octave` of itself
+//! nearer to 0 than the true one.
+
+use std::marker::PhantomData;
+
+use rustc_hash::FxHashMap;
+
+use super::bucket::Scale;
+use super::element::Number;
+use super::{MeasureOptions, Stamp3, State};
+use crate::encoding::{DecodeError, Value, leb128};
+use crate::manifest::Aggregator;
+
+const WHAT: &str = "a histogram";
+/// As many buckets are searched as fast as they are hashed, and take less room.
+const FEW: usize = 32;
+const MILLION: u128 = 1_000_000;
+
+/// Keeps a histogram of numbers, from which quantiles are read.
+#[derive(Clone, Debug)]
+pub struct Quantiles<T = f64> {
+    buckets: Buckets,
+    of: PhantomData<T>,
+}
+
+#[derive(Clone, Debug)]
+enum Buckets {
+    /// Index and count, ascending.
+    Few(Vec<(i32, u64)>),
+    Many(FxHashMap<i32, u64>),
+}
+
+impl<T> Default for Quantiles<T> {
+    fn default() -> Self {
+        Self { buckets: Buckets::Few(Vec::new()), of: PhantomData }
+    }
+}
+
+impl Buckets {
+    #[inline]
+    fn add(&mut self, index: i32) {
+        match self {
+            Self::Few(buckets) => match buckets.binary_search_by_key(&index, |bucket| bucket.0) {
+                Ok(at) => buckets[at].1 = buckets[at].1.saturating_add(1),
+                Err(at) if buckets.len() < FEW => buckets.insert(at, (index, 1)),
+                Err(_) => {
+                    let mut many: FxHashMap<_, _> = buckets.drain(..).collect();
+                    many.insert(index, 1);
+                    *self = Self::Many(many);
+                }
+            },
+            Self::Many(buckets) => {
+                let count = buckets.entry(index).or_insert(0);
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+}
+
+impl<T: Number> State for Quantiles<T> {
+    type Add<'a> = T;
+
+    fn aggregator(options: &MeasureOptions) -> Aggregator {
+        Aggregator::Quantiles { per_octave: options.per_octave, show: options.show.to_vec() }
+    }
+
+    #[inline]
+    fn add(&mut self, _: Stamp3, value: T, options: &MeasureOptions) {
+        if T::accepts(value) {
+            self.buckets.add(Scale::new(options.per_octave).index(value.truncate()));
+        }
+    }
+
+    fn encode(&self, _: &MeasureOptions, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        match &self.buckets {
+            Buckets::Few(buckets) => {
+                for &(index, count) in buckets {
+                    writer.push(index, count);
+                }
+            }
+            Buckets::Many(buckets) => {
+                let mut sorted: Vec<_> = buckets.iter().collect();
+                sorted.sort_unstable();
+                for (&index, &count) in sorted {
+                    writer.push(index, count);
+                }
+            }
+        }
+        writer.finish();
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        const SLOT: usize = size_of::<(i32, u64)>();
+        let heap = match &self.buckets {
+            Buckets::Few(buckets) => buckets.capacity() * SLOT,
+            // A table is at most 7/8 full and has a byte more for each slot.
+            Buckets::Many(buckets) => buckets.capacity() * (SLOT + 1) * 8 / 7,
+        };
+        size_of::<Self>() + heap
+    }
+}
+
+/// Writes the buckets of a state, ascending.
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    last: Option<i32>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, last: None }
+    }
+
+    fn push(&mut self, index: i32, count: u64) {
+        let gap = match self.last {
+            None => 1 + u64::from((index << 1 ^ index >> 31) as u32),
+            Some(last) => i64::from(index).abs_diff(last.into()),
+        };
+        self.last = Some(index);
+        leb128::push_u64(gap, self.out);
+        leb128::push_u64(count, self.out);
+    }
+
+    fn finish(self) {
+        self.out.push(0);
+    }
+}
+
+/// Reads the buckets of a state.
+struct Reader<'a, 's> {
+    scale: Scale,
+    last: Option<i32>,
+    state: &'s mut &'a [u8],
+}
+
+impl<'a, 's> Reader<'a, 's> {
+    fn new(per_octave: u32, state: &'s mut &'a [u8]) -> Self {
+        Self { scale: Scale::new(per_octave), last: None, state }
+    }
+
+    fn next(&mut self) -> Result<Option<(i32, u64)>, DecodeError> {
+        let gap = leb128::take_u64(self.state, WHAT)?;
+        let Some(from_first) = gap.checked_sub(1) else { return Ok(None) };
+        let index = match self.last {
+            None => (from_first >> 1) as i64 ^ -((from_first & 1) as i64),
+            Some(last) => i64::from(last).saturating_add_unsigned(gap),
+        };
+        if !self.scale.contains(index) {
+            return Err(DecodeError::OutOfRange { what: WHAT });
+        }
+        let count = leb128::take_u64(self.state, WHAT)?;
+        if count == 0 {
+            return Err(DecodeError::NotCanonical { what: WHAT });
+        }
+        let index = index as i32;
+        self.last = Some(index);
+        Ok(Some((index, count)))
+    }
+}
+
+pub(super) fn check(per_octave: u32, state: &mut &[u8]) -> Result<(), DecodeError> {
+    let mut buckets = Reader::new(per_octave, state);
+    while buckets.next()?.is_some() {}
+    Ok(())
+}
+
+pub(super) fn merge(
+    per_octave: u32,
+    a: &mut &[u8],
+    b: &mut &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    let (mut a, mut b) = (Reader::new(per_octave, a), Reader::new(per_octave, b));
+    let (mut next_a, mut next_b) = (a.next()?, b.next()?);
+    let mut writer = Writer::new(out);
+    loop {
+        let least = match (next_a, next_b) {
+            (None, None) => break,
+            (Some((index, _)), None) | (None, Some((index, _))) => index,
+            (Some((in_a, _)), Some((in_b, _))) => in_a.min(in_b),
+        };
+        let mut total: u64 = 0;
+        if let Some((_, count)) = next_a.filter(|bucket| bucket.0 == least) {
+            total = count;
+            next_a = a.next()?;
+        }
+        if let Some((_, count)) = next_b.filter(|bucket| bucket.0 == least) {
+            total = total.saturating_add(count);
+            next_b = b.next()?;
+        }
+        writer.push(least, total);
+    }
+    writer.finish();
+    Ok(())
+}
+
+/// One value for each quantile of `show`, null where the histogram is empty; then the number of
+/// values.
+pub(super) fn values(
+    per_octave: u32,
+    show: &[f64],
+    state: &mut &[u8],
+    out: &mut Vec<Value>,
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(per_octave, state);
+    let mut buckets = Vec::new();
+    let mut total: u128 = 0;
+    while let Some((index, count)) = reader.next()? {
+        total += u128::from(count);
+        buckets.push((index, total));
+    }
+    for quantile in show {
+        let millionths = (quantile.clamp(0.0, 1.0) * MILLION as f64).round() as u128;
+        let rank = (total * millionths).div_ceil(MILLION).max(1);
+        let at = buckets.partition_point(|&(_, up_to)| up_to < rank);
+        let bound = buckets.get(at).map(|&(index, _)| reader.scale.bound(index));
+        out.push(bound.map_or(Value::Null, Value::Num));
+    }
+    out.push(Value::Int(total as i128));
+    Ok(())
+}

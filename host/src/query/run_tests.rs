@@ -61,9 +61,10 @@ fn bounds_are_inclusive_and_speak_of_the_time_shown() {
 fn filters_hold_for_keys_and_measures() {
     assert_eq!(ask(&users(), "user=bob").unwrap(), ["3/bob/5", "1/bob/2"]);
     assert_eq!(ask(&users(), "user__not=ann&volume__gte=5").unwrap(), ["3/bob/5", "3/cat/6"]);
-    assert_eq!(ask(&users(), "user__in=ann,cat&order=asc&limit=3").unwrap(), [
-        "1/ann/1", "2/ann/3", "3/ann/4"
-    ]);
+    assert_eq!(
+        ask(&users(), "user__in=ann,cat&order=asc&limit=3").unwrap(),
+        ["1/ann/1", "2/ann/3", "3/ann/4"]
+    );
 }
 
 #[test]

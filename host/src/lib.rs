@@ -2,6 +2,9 @@
 
 pub mod clock;
 pub mod fault;
+pub mod http;
 pub mod loader;
 pub mod log;
 pub mod project;
+pub mod query;
+pub mod render;

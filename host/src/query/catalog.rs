@@ -201,8 +201,10 @@ pub enum IngestError {
         .rejected.len())]
     Rejected { rejected: Vec<LineError> },
     /// The body is neither JSON nor NDJSON as its content type claims.
-    #[error("content type {content_type:?} is not taken: send application/json or \
-        application/x-ndjson")]
+    #[error(
+        "content type {content_type:?} is not taken: send application/json or \
+        application/x-ndjson"
+    )]
     ContentType { content_type: String },
     /// A message or the request is longer than the source takes.
     #[error("{what} is longer than {limit_bytes} bytes")]

@@ -6,8 +6,12 @@
 
 pub mod catalog;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod params;
 mod run;
+#[cfg(test)]
+mod run_tests;
 pub mod shape;
 pub mod source;
 pub mod status;

@@ -98,11 +98,7 @@ pub enum QueryError {
 /// # Errors
 ///
 /// [`QueryError`].
-pub fn run(
-    source: &dyn RowSource,
-    query: &Query,
-    limits: &Limits,
-) -> Result<Answer, QueryError> {
+pub fn run(source: &dyn RowSource, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
     let models = source.models();
     let (at, &(name, model)) = match &query.model {
         None => models.iter().enumerate().next(),
@@ -280,9 +276,8 @@ impl<'a> Scan<'a> {
         skip: u64,
         take: u64,
     ) -> Result<Vec<Row>, QueryError> {
-        let descending = |bounds: &KeyBounds, skip| {
-            self.source.scan(self.model, bounds, Order::Desc, skip)
-        };
+        let descending =
+            |bounds: &KeyBounds, skip| self.source.scan(self.model, bounds, Order::Desc, skip);
         let Some(first) = descending(bounds, skip).next() else { return Ok(Vec::new()) };
         let time = self.shape.key_time(&first?.0)?;
         let here = self.shape.at(time);

@@ -111,6 +111,15 @@ impl<'a> ModelShape<'a> {
         }
     }
 
+    /// The time that the row of a key shows, µs.
+    pub(crate) fn shown_time(&self, key: &[u8]) -> Result<KeyTime, DecodeError> {
+        let shift = match self.time {
+            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
+            _ => 0,
+        };
+        Ok(self.key_time(key)?.map(|time_us| time_us.saturating_add(shift)))
+    }
+
     /// Keys of the rows whose shown time lies between two times, both inclusive; `None` if there
     /// can be none.
     pub(super) fn between(&self, start: Option<i64>, stop: Option<i64>) -> Option<KeyBounds> {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What [`parse`] takes, for error texts and docs.
@@ -61,7 +61,8 @@ pub fn now_us() -> i64 {
 #[must_use]
 pub fn unix(time_us: i64) -> String {
     let sign = if time_us < 0 { "-" } else { "" };
-    let (whole, fraction) = (time_us.unsigned_abs() / 1_000_000, time_us.unsigned_abs() % 1_000_000);
+    let (whole, fraction) =
+        (time_us.unsigned_abs() / 1_000_000, time_us.unsigned_abs() % 1_000_000);
     if fraction == 0 {
         return format!("{sign}{whole}.0");
     }
@@ -178,8 +179,19 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "x", "-", "-d", "now7d", "-7d3", "NaN", "inf", "1e300", "99999999999999999999", "-é",
-            "2017-13-01", "-99999999999999w",
+            "",
+            "x",
+            "-",
+            "-d",
+            "now7d",
+            "-7d3",
+            "NaN",
+            "inf",
+            "1e300",
+            "99999999999999999999",
+            "-é",
+            "2017-13-01",
+            "-99999999999999w",
         ] {
             assert_eq!(parse(text, NOW), None, "{text}");
         }

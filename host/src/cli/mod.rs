@@ -144,9 +144,10 @@ struct ImportArgs {
     /// Data folder that no running host has open.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
-    /// Accept rows of logs that are not known here: what they account for becomes each stat's cutoff.
-    #[arg(long)]
-    as_base: bool,
+    /// Accept rows of logs that are not known here. Rows up to the time the export is complete until,
+    /// or TIME, are kept, and counting goes on from there.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "")]
+    as_base: Option<String>,
 }
 
 /// Parses the command line, does what it says and answers the exit code.

@@ -63,6 +63,15 @@ pub enum CompleteUntil {
 }
 
 impl CompleteUntil {
+    /// The time, µs since 1970, where it is one.
+    #[must_use]
+    pub fn time_us(self) -> Option<i64> {
+        match self {
+            Self::At(time_us) => Some(time_us),
+            Self::Unknown | Self::End => None,
+        }
+    }
+
     /// Returns what holds for two answers taken together.
     ///
     /// # Examples

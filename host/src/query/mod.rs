@@ -24,5 +24,10 @@ pub use catalog::{
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use source::{KeyBounds, Order, ReadError, Row, RowSource};
-pub use status::Status;
+pub use status::{
+    Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,
+    Progress, StatStatus, Status, TimeSpan,
+};
+pub use statmill_plugin_api::encoding::Value;
 pub use table::{Column, Table};
+pub use time::UtcTime;

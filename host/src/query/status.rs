@@ -158,6 +158,9 @@ pub struct LogStatus {
     pub bytes: u64,
     /// Nothing will ever be appended.
     pub finished: bool,
+    /// Why it is read no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// How far back equal messages are recognised; none where they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<HorizonStatus>,

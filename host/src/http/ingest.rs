@@ -30,9 +30,6 @@ pub(super) async fn post(
     let Path(source) = path.map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
     })?;
-    if app.shutdown.is_asked() {
-        return Err(Problem::busy("the host is stopping", 5));
-    }
     let Some(sink) = app.catalog.ingest(&source) else {
         return Err(unknown_source(&source, &app.catalog.ingest_sources()));
     };
@@ -52,6 +49,10 @@ pub(super) async fn post(
 
     let held = app.bodies.clone().acquire_many_owned(places(body_bytes(&app, &request)?)).await;
     let body = read(&app, request).await?;
+    // Asked after the wait for the body: a slow sender must not find a journal that is closed.
+    if app.shutdown.is_asked() {
+        return Err(Problem::busy("the host is stopping", 5));
+    }
     let permit = app.ingests.clone().acquire_owned().await;
     let outcome = tokio::task::spawn_blocking(move || {
         let _permits = (held, permit);

@@ -17,6 +17,8 @@ mod rows;
 mod schema;
 mod server;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -234,7 +234,6 @@ impl<'a> Scan<'a> {
             Some(_) if !self.filters.is_empty() => {
                 Ok(self.matches.iter().map(|(_, count)| count).sum())
             }
-            Some(bounds) if *bounds == KeyBounds::default() => Ok(self.source.rows(self.model)),
             Some(bounds) => Ok(self.source.count(self.model, bounds)?),
         }
     }

@@ -1,6 +1,8 @@
 //! The embeddable host of statmill.
 
+pub mod catalog;
 pub mod clock;
+pub mod engine;
 pub mod fault;
 pub mod http;
 pub mod loader;
@@ -8,3 +10,11 @@ pub mod log;
 pub mod project;
 pub mod query;
 pub mod render;
+pub mod store;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub messages: u64,
+    pub commits: u64,
+    pub syncs: u64,
+}

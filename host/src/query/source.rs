@@ -1,6 +1,11 @@
 //! What a query reads: the committed rows of one stat, ordered by key.
 
+use std::ops::Bound;
+
 use statmill_plugin_api::manifest::{ModelManifest, StatManifest};
+
+pub use crate::store::Order;
+use crate::store::{self, Snapshot};
 
 /// Rows of one stat as of one commit.
 ///
@@ -47,11 +52,41 @@ pub struct KeyBounds {
     pub to: Option<Vec<u8>>,
 }
 
-/// Direction of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// Ascending.
-    Asc,
-    /// Descending.
-    Desc,
+impl RowSource for Snapshot {
+    fn manifest(&self) -> &StatManifest {
+        Self::manifest(self)
+    }
+
+    fn models(&self) -> Vec<(&str, &ModelManifest)> {
+        Self::models(self).iter().map(|stored| (stored.name.as_str(), &stored.model)).collect()
+    }
+
+    fn rows(&self, model: usize) -> u64 {
+        Self::rows(self, model)
+    }
+
+    fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, ReadError> {
+        Self::count(self, model, &bounds.stored()).map_err(|error| ReadError(error.to_string()))
+    }
+
+    fn scan<'a>(
+        &'a self,
+        model: usize,
+        bounds: &KeyBounds,
+        order: Order,
+        skip: u64,
+    ) -> Box<dyn Iterator<Item = Result<Row, ReadError>> + 'a> {
+        let rows = Self::scan(self, model, &bounds.stored(), order, skip);
+        Box::new(rows.map(|row| row.map_err(|error| ReadError(error.to_string()))))
+    }
+}
+
+impl KeyBounds {
+    /// The same bounds in the store's more general form.
+    fn stored(&self) -> store::KeyBounds {
+        store::KeyBounds {
+            start: Bound::Included(self.from.clone()),
+            end: self.to.clone().map_or(Bound::Unbounded, Bound::Excluded),
+        }
+    }
 }

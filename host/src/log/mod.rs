@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A place in a log. Ascending and opaque: compared, never counted with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Offset(pub u64);
 
@@ -97,8 +99,13 @@ pub trait Log: Send + Sync {
     ///
     /// # Errors
     /// [`LogError::Expired`], [`LogError::Damaged`], [`LogError::Io`].
-    fn read(&self, from: Offset, max_bytes: usize, max_records: usize, into: &mut Records)
-    -> Result<(), LogError>;
+    fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        max_records: usize,
+        into: &mut Records,
+    ) -> Result<(), LogError>;
     /// Waits until the log reaches past `from`, it is finished, or `timeout` is over.
     fn wait(&self, from: Offset, timeout: Duration);
     /// Hash of the last record before `end`; `None` if there is none or it is no longer kept.

@@ -11,7 +11,7 @@ use crate::stat::PluginError;
 /// A text that the host coded: equal texts of one column have equal codes.
 ///
 /// Codes change when the host starts a new dictionary, which it does only between two drains; so a
-/// `Sym` is good to group by and good for nothing else. [`Message::text`] gives its text, and
+/// `Sym` is good to group by and good for nothing else. [`Message::text_of`] gives its text, and
 /// [`Memo`](crate::memo::Memo) keeps what was computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sym {
@@ -66,7 +66,9 @@ impl<'a> Batch<'a> {
         }
         for (column, field) in columns.iter().zip(fields.0) {
             if column.kind != field.kind as u8 {
-                return Err(PluginError::Batch { reason: "a column of another kind than its field" });
+                return Err(PluginError::Batch {
+                    reason: "a column of another kind than its field",
+                });
             }
             let values =
                 if field.kind == FieldKind::Sym { column.codes.len() } else { column.words.len() };
@@ -106,7 +108,7 @@ impl<'a> Batch<'a> {
     /// # Panics
     ///
     /// If `F`'s fields are not the stat's: `const FIELDS: Fields = F::FIELDS;` is missing.
-    pub fn rows<'b, F: FieldSet<'b>>(&'b self) -> impl Iterator<Item = F> + 'b {
+    pub fn rows<'b, F: FieldSet<'b> + 'b>(&'b self) -> impl Iterator<Item = F> + 'b {
         assert!(
             F::FIELDS == self.fields,
             "rows() reads other fields than the stat declared: set `const FIELDS: Fields` to those \
@@ -157,7 +159,7 @@ impl<'b> Message<'b> {
     /// If the host's dictionary lacks its code: a bug of the host.
     #[must_use]
     pub fn topic(&self) -> &'b str {
-        self.text(self.topic_sym())
+        self.text_of(self.topic_sym())
     }
 
     /// The topic's code in this batch's dictionary.
@@ -180,7 +182,7 @@ impl<'b> Message<'b> {
     ///
     /// If `sym` is of an earlier batch whose dictionary is gone.
     #[must_use]
-    pub fn text(&self, sym: Sym) -> &'b str {
+    pub fn text_of(&self, sym: Sym) -> &'b str {
         let dictionary = match sym.column.checked_sub(1) {
             None => self.batch.topic_names,
             Some(column) => &self.batch.columns[column as usize].dictionary,

@@ -29,12 +29,7 @@ impl<T> Default for Memo<T> {
 impl<T> Memo<T> {
     /// The value for `sym`, a code of `message`'s batch; `compute` gets its text.
     #[inline]
-    pub fn get(
-        &mut self,
-        message: &Message<'_>,
-        sym: Sym,
-        compute: impl FnOnce(&str) -> T,
-    ) -> &T {
+    pub fn get(&mut self, message: &Message<'_>, sym: Sym, compute: impl FnOnce(&str) -> T) -> &T {
         let of = Some((message.epoch(), sym.column));
         if self.of != of {
             self.values.clear();
@@ -44,6 +39,6 @@ impl<T> Memo<T> {
         if index >= self.values.len() {
             self.values.resize_with(index + 1, || None);
         }
-        self.values[index].get_or_insert_with(|| compute(message.text(sym)))
+        self.values[index].get_or_insert_with(|| compute(message.text_of(sym)))
     }
 }

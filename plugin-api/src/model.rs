@@ -6,14 +6,14 @@
 //! bytes, whatever the codes were and in whatever order they came.
 
 mod dimension;
+mod dimensions;
 mod drain;
 mod measure;
 mod rollup;
 mod spec;
 
-pub use dimension::{
-    Dictionaries, Dimension, Dimensions, Label, LabelKey, SymOrText, Text, Time,
-};
+pub use dimension::{Dictionaries, Dimension, Label, LabelKey, SymOrText};
+pub use dimensions::Dimensions;
 pub use drain::Drain;
 pub use measure::Measures;
 pub use rollup::{Entry, Rollup};

@@ -160,7 +160,10 @@ impl StatInfo {
 /// [`PluginError::Interval`] where a model or a roll-up does not fit the stat's interval.
 pub fn manifest<S: Stat>() -> Result<StatManifest, PluginError> {
     const {
-        assert!(S::INFO.ident_is_plain(), "`ident` takes lower-case letters, digits, `-`, `_`, `.`");
+        assert!(
+            S::INFO.ident_is_plain(),
+            "`ident` takes lower-case letters, digits, `-`, `_`, `.`"
+        );
         assert!(
             !S::NEEDS_INTERVAL || S::INFO.interval.is_some(),
             "a model has `window = interval`: say `interval: Some(seconds)` in the stat's INFO"
@@ -227,6 +230,12 @@ pub enum PluginError {
     /// What the stat's own code says.
     #[error("{0}")]
     Stat(String),
+    /// The stat's code panicked.
+    #[error("the stat panicked: {message}")]
+    Panic {
+        /// What the panic says.
+        message: String,
+    },
     /// The instance failed earlier.
     #[error("this instance failed before; make a new one and fold again from the position")]
     Poisoned,

@@ -6,13 +6,14 @@ use std::hash::Hasher;
 use rustc_hash::FxHasher;
 
 use crate::abi::DictionaryAbi;
+use crate::aggregate::{Text, Time};
 use crate::batch::Sym;
 use crate::encoding;
 use crate::manifest::ValueKind;
 use crate::stat::PluginError;
 
-/// A type of dimension: [`Sym`], [`Text`], [`SymOrText`], `i64`, `bool`, [`Time`], and an [`Option`]
-/// of each.
+/// A type of dimension: [`Sym`], [`Text`] (`&str`, hashed at each use as a [`Sym`] is not),
+/// [`SymOrText`], `i64`, `bool`, [`Time`] (`i64` µs since 1970), and an [`Option`] of each.
 pub trait Dimension: 'static {
     /// What [`at`](super::Rollup::at) takes.
     type Value<'a>: Copy;
@@ -66,17 +67,9 @@ impl<'a> Dictionaries<'a> {
     }
 }
 
-/// Dimension: a text that is not coded (`&str`). Each use hashes the text; a [`Sym`] does not.
-#[derive(Clone, Copy, Debug)]
-pub struct Text;
-
 /// Dimension: a text that is coded in some messages and not in others ([`Label`]).
 #[derive(Clone, Copy, Debug)]
 pub struct SymOrText;
-
-/// Dimension: a time, given as `i64` µs since 1970.
-#[derive(Clone, Copy, Debug)]
-pub struct Time;
 
 /// A value of a [`SymOrText`] dimension. Equal texts are one row, however they were given.
 #[derive(Clone, Copy, Debug)]
@@ -153,11 +146,7 @@ impl Dimension for Text {
         key.len()
     }
 
-    fn encode(
-        key: &Box<str>,
-        _: Dictionaries<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), PluginError> {
+    fn encode(key: &Box<str>, _: Dictionaries<'_>, out: &mut Vec<u8>) -> Result<(), PluginError> {
         encoding::push_text(key, out);
         Ok(())
     }
@@ -219,83 +208,44 @@ impl Dimension for SymOrText {
     }
 }
 
-impl Dimension for i64 {
-    type Value<'a> = i64;
-    type Key = i64;
-    const KIND: ValueKind = ValueKind::Int;
+/// A type that is its own key and has one way to be written.
+macro_rules! plain {
+    ($dimension:ty, $value:ty, $kind:ident, $hash:ident, $push:expr) => {
+        impl Dimension for $dimension {
+            type Value<'a> = $value;
+            type Key = $value;
+            const KIND: ValueKind = ValueKind::$kind;
 
-    #[inline]
-    fn hash(value: i64, hasher: &mut FxHasher) {
-        hasher.write_i64(value);
-    }
+            #[inline]
+            fn hash(value: $value, hasher: &mut FxHasher) {
+                hasher.$hash(value.into());
+            }
 
-    #[inline]
-    fn is(key: &i64, value: i64) -> bool {
-        *key == value
-    }
+            #[inline]
+            fn is(key: &$value, value: $value) -> bool {
+                *key == value
+            }
 
-    #[inline]
-    fn own(value: i64) -> i64 {
-        value
-    }
+            #[inline]
+            fn own(value: $value) -> $value {
+                value
+            }
 
-    fn encode(key: &i64, _: Dictionaries<'_>, out: &mut Vec<u8>) -> Result<(), PluginError> {
-        encoding::push_int(i128::from(*key), out);
-        Ok(())
-    }
+            fn encode(
+                key: &$value,
+                _: Dictionaries<'_>,
+                out: &mut Vec<u8>,
+            ) -> Result<(), PluginError> {
+                $push((*key).into(), out);
+                Ok(())
+            }
+        }
+    };
 }
 
-impl Dimension for Time {
-    type Value<'a> = i64;
-    type Key = i64;
-    const KIND: ValueKind = ValueKind::Time;
-
-    #[inline]
-    fn hash(value: i64, hasher: &mut FxHasher) {
-        hasher.write_i64(value);
-    }
-
-    #[inline]
-    fn is(key: &i64, value: i64) -> bool {
-        *key == value
-    }
-
-    #[inline]
-    fn own(value: i64) -> i64 {
-        value
-    }
-
-    fn encode(key: &i64, _: Dictionaries<'_>, out: &mut Vec<u8>) -> Result<(), PluginError> {
-        encoding::push_time(*key, out);
-        Ok(())
-    }
-}
-
-impl Dimension for bool {
-    type Value<'a> = bool;
-    type Key = bool;
-    const KIND: ValueKind = ValueKind::Bool;
-
-    #[inline]
-    fn hash(value: bool, hasher: &mut FxHasher) {
-        hasher.write_u8(value.into());
-    }
-
-    #[inline]
-    fn is(key: &bool, value: bool) -> bool {
-        *key == value
-    }
-
-    #[inline]
-    fn own(value: bool) -> bool {
-        value
-    }
-
-    fn encode(key: &bool, _: Dictionaries<'_>, out: &mut Vec<u8>) -> Result<(), PluginError> {
-        encoding::push_bool(*key, out);
-        Ok(())
-    }
-}
+plain!(i64, i64, Int, write_i64, encoding::push_int);
+plain!(Time, i64, Time, write_i64, encoding::push_time);
+plain!(bool, bool, Bool, write_u8, encoding::push_bool);
 
 impl<D: Dimension> Dimension for Option<D> {
     type Value<'a> = Option<D::Value<'a>>;
@@ -347,86 +297,3 @@ impl<D: Dimension> Dimension for Option<D> {
         }
     }
 }
-
-/// All dimensions of a key: a tuple of up to six, `()` for none.
-pub trait Dimensions: 'static {
-    /// What [`at`](super::Rollup::at) takes.
-    type Values<'a>: Copy;
-    /// What is kept until the drain.
-    type Keys: Send;
-    /// Types of the columns.
-    const KINDS: &'static [ValueKind];
-
-    /// Feeds the values to the hash.
-    fn hash(values: Self::Values<'_>, hasher: &mut FxHasher);
-    /// Whether `keys` were made of equal values.
-    fn are(keys: &Self::Keys, values: Self::Values<'_>) -> bool;
-    /// Makes the keys.
-    fn own(values: Self::Values<'_>) -> Self::Keys;
-    /// Size of the keys on the heap.
-    fn heap_bytes(keys: &Self::Keys) -> usize;
-    /// As [`Dimension::hint`]; only of a key with at most one dimension.
-    fn hint(values: Self::Values<'_>) -> Option<u32>;
-    /// Appends the keys' cells.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dimension::encode`].
-    fn encode(
-        keys: &Self::Keys,
-        dictionaries: Dictionaries<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), PluginError>;
-}
-
-macro_rules! dimensions {
-    ($($name:ident $index:tt),*; $hint:expr) => {
-        impl<$($name: Dimension),*> Dimensions for ($($name,)*) {
-            type Values<'a> = ($($name::Value<'a>,)*);
-            type Keys = ($($name::Key,)*);
-            const KINDS: &'static [ValueKind] = &[$($name::KIND),*];
-
-            #[inline]
-            fn hash(_values: Self::Values<'_>, _hasher: &mut FxHasher) {
-                $($name::hash(_values.$index, _hasher);)*
-            }
-
-            #[inline]
-            fn are(_keys: &Self::Keys, _values: Self::Values<'_>) -> bool {
-                true $(&& $name::is(&_keys.$index, _values.$index))*
-            }
-
-            #[inline]
-            fn own(_values: Self::Values<'_>) -> Self::Keys {
-                ($($name::own(_values.$index),)*)
-            }
-
-            fn heap_bytes(_keys: &Self::Keys) -> usize {
-                0 $(+ $name::heap_bytes(&_keys.$index))*
-            }
-
-            #[inline]
-            fn hint(values: Self::Values<'_>) -> Option<u32> {
-                let hint: fn(Self::Values<'_>) -> Option<u32> = $hint;
-                hint(values)
-            }
-
-            fn encode(
-                _keys: &Self::Keys,
-                _dictionaries: Dictionaries<'_>,
-                _out: &mut Vec<u8>,
-            ) -> Result<(), PluginError> {
-                $($name::encode(&_keys.$index, _dictionaries, _out)?;)*
-                Ok(())
-            }
-        }
-    };
-}
-
-dimensions!(; |()| Some(0));
-dimensions!(A 0; |values| A::hint(values.0));
-dimensions!(A 0, B 1; |_| None);
-dimensions!(A 0, B 1, C 2; |_| None);
-dimensions!(A 0, B 1, C 2, D 3; |_| None);
-dimensions!(A 0, B 1, C 2, D 3, E 4; |_| None);
-dimensions!(A 0, B 1, C 2, D 3, E 4, F 5; |_| None);

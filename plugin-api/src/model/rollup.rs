@@ -164,8 +164,7 @@ impl<D: Dimensions, M: Measures> Rollup<D, M> {
 
     #[cold]
     fn new_row(&mut self, hash: u64, window: i64, dimensions: D::Values<'_>) -> u32 {
-        let row =
-            Row { hash, window, keys: D::own(dimensions), measures: M::default() };
+        let row = Row { hash, window, keys: D::own(dimensions), measures: M::default() };
         // What the row takes in the table beside itself: its index, and the table's slack.
         self.bytes += size_of_val(&row) + D::heap_bytes(&row.keys) + 2 * size_of::<u32>();
         // The host drains at 65,536 rows; a fold of one batch cannot come near four billion.

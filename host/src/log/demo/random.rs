@@ -55,7 +55,9 @@ fn exp2(power: f64) -> f64 {
     let whole = power.floor();
     let part = power - whole;
     let curve = 1.0
-        + part * (0.693_147_2 + part * (0.240_226_5 + part * (0.055_504_1 + part * 0.011_122_2)));
+        + part
+            * (std::f64::consts::LN_2
+                + part * (0.240_226_5 + part * (0.055_504_1 + part * 0.011_122_2)));
     if whole >= 0.0 {
         curve * (1u64 << whole as u32) as f64
     } else {

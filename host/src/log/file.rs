@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use self::lines::MARGIN;
+pub(super) use self::lines::{BOM, is_document};
 pub use self::state::Loss;
 use self::state::State;
 use self::watch::{Run, Watch};

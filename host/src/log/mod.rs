@@ -4,8 +4,10 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod demo;
 pub mod file;
 pub mod segment;
+pub mod stdin;
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,8 +1,13 @@
 //! What a record is: a line without its end, neither blank nor longer than the limit allows to see.
 
+use std::io::Read;
+
+use serde::Deserialize;
+
 use crate::log::Records;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// Some editors begin a file with it.
+pub(in crate::log) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Room beyond the limit after which a line is too long however it ends: a byte order mark, a carriage
 /// return, the one byte that tells.
@@ -53,6 +58,18 @@ pub(super) fn cut(
         start = next;
     }
     start
+}
+
+/// Whether `text` is one whole JSON document that could not go on: no number, which one more digit
+/// changes.
+pub(in crate::log) fn is_document(mut text: impl Read) -> bool {
+    let mut first = [0];
+    let got = text.read_exact(&mut first);
+    if got.is_err() || first[0] == b'-' || first[0].is_ascii_digit() {
+        return false;
+    }
+    let mut reader = serde_json::Deserializer::from_reader(first.as_slice().chain(text));
+    serde::de::IgnoredAny::deserialize(&mut reader).is_ok() && reader.end().is_ok()
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
 use super::content::{Content, Extent, HEAD, Stamp, Stream, Tail};
+use super::lines::is_document;
 use super::rotated::begins_like;
 use super::state::{Generation, Loss, State};
 use crate::log::{LogError, Offset};
@@ -401,7 +400,9 @@ impl Watch {
         if generation.len >= len {
             return Ok(0);
         }
-        if open.extent.tail == Tail::Whole && is_document(&content, generation.len, len) {
+        if open.extent.tail == Tail::Whole
+            && is_document(Stream::new(&content, generation.len, len))
+        {
             generation.len = len;
             return Ok(0);
         }
@@ -467,16 +468,4 @@ impl Watch {
         let what = format!("{what} {}", self.path.display());
         LogError::Io { log: self.name.clone(), what, source }
     }
-}
-
-/// Whether the bytes from `start` to `end` are one whole JSON document that could not go on.
-fn is_document(content: &Content, start: u64, end: u64) -> bool {
-    let mut first = Vec::new();
-    if content.read_into(start, 1, &mut first).is_err()
-        || first.first().is_none_or(|first| *first == b'-' || first.is_ascii_digit())
-    {
-        return false;
-    }
-    let mut reader = serde_json::Deserializer::from_reader(Stream::new(content, start, end));
-    serde::de::IgnoredAny::deserialize(&mut reader).is_ok() && reader.end().is_ok()
 }

@@ -1,5 +1,6 @@
 //! The embeddable host of statmill.
 
+pub mod cli;
 pub mod http;
 pub mod log;
 pub mod project;

@@ -1,0 +1,3 @@
+//! The command line, apart from its arguments: what commands print and where they ask.
+
+pub mod table;

@@ -12,6 +12,7 @@ pub mod params;
 mod run;
 #[cfg(test)]
 mod run_tests;
+mod select;
 pub mod shape;
 pub mod source;
 pub mod status;
@@ -23,6 +24,7 @@ pub use catalog::{
 };
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
+pub use select::Selection;
 pub use source::{KeyBounds, Order, ReadError, Row, RowSource};
 pub use status::{
     Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,

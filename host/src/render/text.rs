@@ -7,10 +7,11 @@ use statmill_plugin_api::manifest::ValueKind;
 use super::cell;
 use crate::query::{Table, TimeStyle};
 
-/// Returns the rows under a line of names: times in UTC, numbers to the right.
+/// Returns the rows, under a line of names if `header`: times in UTC, numbers to the right.
 #[must_use]
-pub fn table(table: &Table) -> String {
-    let header = table.columns.iter().map(|column| column.name.clone()).collect();
+pub fn table(table: &Table, header: bool) -> String {
+    let names = || table.columns.iter().map(|column| escape_controls(&column.name)).collect();
+    let header = header.then(names);
     let right: Vec<bool> = table
         .columns
         .iter()
@@ -20,10 +21,10 @@ pub fn table(table: &Table) -> String {
     lines(header, &right, rows)
 }
 
-/// Returns lines under a header; where `right` holds, cells stand to the right.
+/// Returns lines, under a header if there is one; where `right` holds, cells stand to the right.
 #[must_use]
 pub fn lines(
-    header: Vec<String>,
+    header: Option<Vec<String>>,
     right: &[bool],
     rows: impl Iterator<Item = Vec<String>>,
 ) -> String {
@@ -40,9 +41,14 @@ pub fn lines(
             })
         })
     };
-    text.set_header(aligned(header));
+    if let Some(header) = header {
+        text.set_header(aligned(header));
+    }
     for row in rows {
         text.add_row(aligned(row));
+    }
+    if text.row_count() == 0 && text.header().is_none() {
+        return String::new();
     }
     let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.push(String::new());

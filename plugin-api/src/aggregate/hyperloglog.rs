@@ -39,8 +39,11 @@ impl Registers {
 
     /// Adds all values that went into encoded registers.
     pub(super) fn merge(&mut self, encoded: &[u8]) {
-        for (register, rank) in self.0.iter_mut().zip(ranks(encoded)) {
-            *register = rank.max(*register);
+        let (groups, _) = self.0.as_chunks_mut::<4>();
+        for (group, &bytes) in groups.iter_mut().zip(encoded.as_chunks::<3>().0) {
+            for (register, rank) in group.iter_mut().zip(ranks(bytes)) {
+                *register = rank.max(*register);
+            }
         }
     }
 
@@ -58,7 +61,13 @@ impl Registers {
     pub(super) fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let (encoded, rest) =
             bytes.split_at_checked(ENCODED_LEN).ok_or(DecodeError::Truncated { what: WHAT })?;
-        if ranks(encoded).any(|rank| rank > MAX_RANK) {
+        // No early exit, so that the loop is vectorised.
+        let greatest =
+            encoded.as_chunks::<3>().0.iter().fold([0; 4], |greatest: [u8; 4], &bytes| {
+                let ranks = ranks(bytes);
+                std::array::from_fn(|at| greatest[at].max(ranks[at]))
+            });
+        if greatest.iter().any(|&rank| rank > MAX_RANK) {
             return Err(DecodeError::OutOfRange { what: WHAT });
         }
         *bytes = rest;
@@ -82,11 +91,9 @@ impl Registers {
     }
 }
 
-fn ranks(encoded: &[u8]) -> impl Iterator<Item = u8> {
-    encoded.as_chunks::<3>().0.iter().flat_map(|&[low, middle, high]| {
-        let word = u32::from_le_bytes([low, middle, high, 0]);
-        [0, 6, 12, 18].map(|shift| (word >> shift & 0x3f) as u8)
-    })
+fn ranks([low, middle, high]: [u8; 3]) -> [u8; 4] {
+    let word = u32::from_le_bytes([low, middle, high, 0]);
+    [0, 6, 12, 18].map(|shift| (word >> shift & 0x3f) as u8)
 }
 
 /// x + Σ x^(2^k) · 2^(k−1), for k from 1.

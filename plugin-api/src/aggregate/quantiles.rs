@@ -2,7 +2,7 @@
 //!
 //! State: for each bucket that is not empty, ascending, the gap and its count as LEB128; then the
 //! byte `00`. The gap of the first bucket is 1 + the zigzag form of its index, that of others the
-//! difference to the index before. [`super::bucket`] says which bucket a value is in. Ints are cut
+//! difference to the index before. [`mod@super::bucket`] says which bucket a value is in. Ints are cut
 //! to the 53 bits of a float's mantissa, towards 0.
 //!
 //! Quantile q of n values is the value of rank ⌈q · n⌉, the least being of rank 1, read as the bound

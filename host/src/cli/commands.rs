@@ -6,16 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{ExportArgs, From, ImportArgs, ListArgs, Output, PluginsArgs, ShowArgs, client, table};
+use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, client, table};
 use crate::catalog::{DataFolder, report};
 use crate::loader;
-use crate::query::{self, Catalog, Limits, Query, Status, Table};
-use crate::render;
+use crate::query::{self, Catalog, Limits, Status};
 use crate::engine::complete_at_rest;
 use crate::store::{self, AsBase, Database, ExportedStat, ImportOptions};
-
-/// Rows read at once: `show` prints models larger than memory.
-const ROWS_AT_ONCE: u64 = 10_000;
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
     let status = status(&args.from)?;
@@ -42,43 +38,20 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let query = query::params::parse(pairs(), crate::clock::now_us()).map_err(|errors| {
         anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })?;
-    let mut out = Printer::new(args.format, query.time);
-    match &args.from.url {
-        Some(url) => {
-            client::pages(url, args.from.token.as_deref(), &args.ident, pairs(), |page| {
-                out.page(&page)
-            })?;
-        }
-        None => show_at_rest(&open(&args.from)?, &args.ident, query, |page| out.page(page))?,
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if let Some(url) = &args.from.url {
+        let pairs: Vec<_> = pairs().collect();
+        client::show(url, args.from.token.as_deref(), &args.ident, &pairs, args.format, &mut out)?;
+        return Ok(());
     }
-    out.finish()
-}
-
-fn show_at_rest(
-    folder: &DataFolder,
-    ident: &str,
-    query: Query,
-    mut page: impl FnMut(&Table) -> Result<()>,
-) -> Result<()> {
-    let Some(view) = folder.stat(ident) else {
-        bail!("there is no stat {ident:?} here; there are: {}", folder.idents().join(", "));
+    let folder = open(&args.from)?;
+    let Some(view) = folder.stat(&args.ident) else {
+        bail!("there is no stat {:?} here; there are: {}", args.ident, folder.idents().join(", "));
     };
-    let limits = Limits {
-        max_rows: u64::MAX,
-        max_time: std::time::Duration::MAX,
-        default_rows_per_page: ROWS_AT_ONCE,
-        max_rows_per_page: ROWS_AT_ONCE,
-    };
-    let mut number = 1;
-    loop {
-        let asked = Query { page: number, ..query.clone() };
-        let answer = query::run(&*view.snapshot, &asked, &limits)?;
-        page(&answer.table)?;
-        if number >= answer.page.count {
-            return Ok(());
-        }
-        number += 1;
-    }
+    let limits =
+        Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
+    table::show(&*view.snapshot, &query, &limits, args.format, &mut out)?;
+    Ok(())
 }
 
 /// The query of the flags, as the API's parameters.
@@ -103,62 +76,6 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
         pairs.push((name.to_owned(), value.to_owned()));
     }
     Ok(pairs)
-}
-
-/// Prints pages of rows as one whole.
-struct Printer {
-    format: Output,
-    time: query::TimeStyle,
-    out: BufWriter<std::io::Stdout>,
-    rows: u64,
-    /// A table's columns are as wide as its widest row: all of them must be known.
-    kept: Option<Table>,
-}
-
-impl Printer {
-    fn new(format: Output, time: query::TimeStyle) -> Self {
-        Self { format, time, out: BufWriter::new(std::io::stdout()), rows: 0, kept: None }
-    }
-
-    fn page(&mut self, page: &Table) -> Result<()> {
-        let first = self.rows == 0;
-        self.rows += page.rows.len() as u64;
-        let mut text = Vec::new();
-        match self.format {
-            Output::Table => match &mut self.kept {
-                None => self.kept = Some(page.clone()),
-                Some(kept) => kept.rows.extend_from_slice(&page.rows),
-            },
-            Output::Csv => {
-                if first {
-                    render::csv::header(page, &mut text);
-                }
-                render::csv::rows(page, self.time, &mut text);
-            }
-            Output::Json => {
-                for (at, row) in page.rows.iter().enumerate() {
-                    text.extend_from_slice(if first && at == 0 { b"[" } else { b",\n" });
-                    render::json::object(&page.columns, row, self.time, &mut text);
-                }
-            }
-        }
-        self.out.write_all(&text)?;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        match (self.format, self.kept) {
-            (Output::Table, Some(table)) => {
-                self.out.write_all(render::text::table(&table).as_bytes())?;
-            }
-            (Output::Json, _) => {
-                self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"]\n" })?;
-            }
-            _ => {}
-        }
-        self.out.flush()?;
-        Ok(())
-    }
 }
 
 pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {

@@ -11,7 +11,9 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+use self::table::OutputFormat;
 
 /// Keeps exact statistics over a stream of messages.
 #[derive(Debug, Parser)]
@@ -59,25 +61,13 @@ struct From {
     token: Option<String>,
 }
 
-/// How rows are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For reading.
-    #[default]
-    Table,
-    /// One array.
-    Json,
-    /// With a header line.
-    Csv,
-}
-
 #[derive(Debug, Args)]
 struct ListArgs {
     #[command(flatten)]
     from: From,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: Output,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Args)]
@@ -86,9 +76,9 @@ struct ShowArgs {
     ident: String,
     #[command(flatten)]
     from: From,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: Output,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
     /// Which of the stat's models; default its first.
     #[arg(long)]
     model: Option<String>,
@@ -120,9 +110,9 @@ struct PluginsArgs {
     /// The data folder.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: Output,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,5 @@
 //! The embeddable host of statmill.
 
+pub mod config;
 pub mod log;
 pub mod project;

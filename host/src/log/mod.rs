@@ -6,6 +6,7 @@
 
 pub mod demo;
 pub mod file;
+pub mod source;
 pub mod stdin;
 
 use std::ops::Range;

@@ -317,7 +317,7 @@ fn ingest_name(place: &str) -> Result<String, String> {
 }
 
 /// The address without what stands between `//` and `@`, and without secret options.
-fn redacted(text: &str) -> String {
+pub(crate) fn redacted(text: &str) -> String {
     let (base, query) = match text.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (text, None),

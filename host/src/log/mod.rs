@@ -7,6 +7,7 @@
 pub mod demo;
 pub mod file;
 pub mod segment;
+pub mod source;
 pub mod stdin;
 
 use std::ops::Range;

@@ -55,6 +55,8 @@ pub struct Config {
     pub stats: BTreeMap<String, StatConfig>,
     /// How long journals are kept.
     pub journal: JournalConfig,
+    /// Rows of a stat held in memory before they are folded into pages.
+    pub fold_rows: usize,
     settings: Vec<Setting>,
 }
 
@@ -136,6 +138,8 @@ pub struct JournalConfig {
     pub max_bytes: Option<u64>,
     /// Oldest record of one journal.
     pub max_age: Option<Duration>,
+    /// Size at which a segment is closed and the next begun, bytes.
+    pub segment_bytes: u64,
 }
 
 /// What decides how long a journal is kept.
@@ -257,7 +261,9 @@ impl Config {
                 keep: layers.parsed(&["journal", "keep"], keep)?.unwrap_or(Keep::Models),
                 max_bytes: layers.optional_size(&["journal", "max_bytes"], 1 << 20)?,
                 max_age: layers.duration(&["journal", "max_age"])?,
+                segment_bytes: layers.size(&["journal", "segment_bytes"], 4 << 10, 1 << 30)?,
             },
+            fold_rows: layers.whole(&["store", "fold_rows"], 1, 1 << 30)?.unwrap_or(0) as usize,
             settings: layers.settings(),
         };
         config.check(&layers)?;
@@ -330,7 +336,7 @@ fn sources(
         let Some(mut url) = url else {
             return Err(layers.missing(&["sources", name], "url"));
         };
-        for option in ["map", "dedup", "max_ahead", "no_time"] {
+        for option in ["map", "dedup", "max_ahead", "no_time", "rate"] {
             let key = ["sources", name, option];
             if let Some(value) = layers.text(&key)? {
                 let with = url.with(option, &value);

@@ -37,6 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     key(&["sources", "*", "dedup"]),
     key(&["sources", "*", "max_ahead"]),
     key(&["sources", "*", "no_time"]),
+    key(&["sources", "*", "rate"]),
     key(&["sources", "*", "keep"]),
     with(&["limits", "max_message"], "\"16MiB\""),
     with(&["limits", "max_depth"], "128"),
@@ -60,6 +61,8 @@ pub(super) const KEYS: &[Key] = &[
     with(&["journal", "keep"], "\"models\""),
     key(&["journal", "max_bytes"]),
     key(&["journal", "max_age"]),
+    with(&["journal", "segment_bytes"], "\"64MiB\""),
+    with(&["store", "fold_rows"], "16384"),
 ];
 
 /// Variables that begin like settings but are something else.

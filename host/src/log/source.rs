@@ -39,6 +39,8 @@ pub struct SourceUrl {
     pub max_ahead: Option<Duration>,
     /// A message without a time gets that of its arrival; journaled sources only.
     pub arrival_time: bool,
+    /// Messages read a second at most; 0 = no limit.
+    pub max_rate: u64,
     text: String,
 }
 
@@ -137,12 +139,14 @@ impl FromStr for SourceUrl {
             dedup: false,
             max_ahead: None,
             arrival_time: false,
+            max_rate: 0,
             text: text.to_owned(),
         };
         let bad_place = |reason: String| SourceError::BadPlace { url: redacted(text), reason };
         match scheme {
             "file" => {
-                let options = Options::parse(text, scheme, query, &["map", "dedup"])?;
+                let options = Options::parse(text, scheme, query, &["map", "dedup", "rate"])?;
+                url.max_rate = options.get("rate", |it| integer(it, 0, 1 << 32))?.unwrap_or(0);
                 url.kind = SourceKind::File(path(place).map_err(bad_place)?);
                 url.dedup = options.get("dedup", |it| one_of(it, &["id", "none"]))? == Some("id");
                 url.map = options.text("map");
@@ -172,12 +176,13 @@ impl FromStr for SourceUrl {
     }
 }
 
-const JOURNALED: [&str; 3] = ["map", "max_ahead", "no_time"];
+const JOURNALED: [&str; 4] = ["map", "max_ahead", "no_time", "rate"];
 
 impl SourceUrl {
     fn take_journaled(&mut self, options: &Options<'_>) -> Result<(), SourceError> {
         self.map = options.text("map");
         self.max_ahead = options.get("max_ahead", duration)?;
+        self.max_rate = options.get("rate", |it| integer(it, 0, 1 << 32))?.unwrap_or(0);
         let no_time = options.get("no_time", |it| one_of(it, &["arrival", "reject"]))?;
         self.arrival_time = no_time == Some("arrival");
         Ok(())

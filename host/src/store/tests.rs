@@ -295,12 +295,12 @@ fn two_hundred_thousand_rows_are_kept_without_blob_files() {
     let mut expected = Expected::default();
     let mut database = Database::open(folder.path()).unwrap().database;
     let mut stat = database.open_stat(&manifest()).unwrap();
-    for round in 0..40 {
+    for round in 0..10 {
         let increment = |_| (noise(24) as i64, format!("key {:05}", noise(9_000)), 1, 5);
-        let increments: Vec<Increment> = (0..8_000).map(increment).collect();
+        let increments: Vec<Increment> = (0..30_000).map(increment).collect();
         stat.commit(&blocks(&increments), stat.record().clone()).unwrap();
         expected.add(&increments);
-        if round == 25 {
+        if round == 6 {
             drop((stat, database));
             database = Database::open(folder.path()).unwrap().database;
             stat = database.open_stat(&manifest()).unwrap();

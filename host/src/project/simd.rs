@@ -1,10 +1,11 @@
 //! Classification of 64 bytes at once with AVX2 and carry-less multiplication.
 //!
 //! Whether the machine has both is asked at run time; elsewhere (other x86-64, aarch64) the scalar
-//! classification of `scan.rs` serves, to which this one is equal bit for bit.
+//! classification of `classify.rs` serves, to which this one is equal bit for bit.
 
 use crate::project::Reject;
-use crate::project::scan::{Bounds, Classify, Index, Masks};
+use crate::project::classify::{Classify, Masks};
+use crate::project::scan::{Bounds, Index};
 
 /// Proof that this machine has AVX2, PCLMULQDQ, POPCNT, BMI1 and BMI2.
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +104,11 @@ impl Avx2 {
 #[cfg(not(target_arch = "x86_64"))]
 impl Classify for Avx2 {
     fn masks(self, block: &[u8; 64]) -> Masks {
-        crate::project::scan::Scalar.masks(block)
+        crate::project::classify::Scalar.masks(block)
     }
 
     fn prefix_xor(self, bits: u64) -> u64 {
-        crate::project::scan::Scalar.prefix_xor(bits)
+        crate::project::classify::Scalar.prefix_xor(bits)
     }
 }
 

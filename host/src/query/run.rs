@@ -33,6 +33,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// No bounds: for a command that runs for one person and can be interrupted.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { max_rows: u64::MAX, max_time: Duration::MAX, ..Self::default() }
+    }
+}
+
 /// A page of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {

@@ -1,18 +1,18 @@
 //! The one form in which rows leave a query: named, typed columns and their cells.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statmill_plugin_api::encoding::Value;
 use statmill_plugin_api::manifest::ValueKind;
 
 /// A column of a [`Table`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name in every format.
     pub name: String,
     /// Type of its cells; any cell may be null besides.
     pub kind: ValueKind,
     /// Unit of the values (`ms`, `bytes`); empty = none.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
 }
 

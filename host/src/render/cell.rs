@@ -25,6 +25,7 @@ pub fn push_json(value: &Value, style: TimeStyle, out: &mut Vec<u8>) {
             byte => byte,
         })),
         Value::Null => out.extend_from_slice(b"null"),
+        Value::Num(number) if !number.is_finite() => out.extend_from_slice(b"null"),
         other => out.extend_from_slice(text(other, style).as_bytes()),
     }
 }
@@ -40,7 +41,7 @@ pub fn text(value: &Value, style: TimeStyle) -> Cow<'_, str> {
         Value::Int(number) => Cow::Owned(number.to_string()),
         // `Debug` is the shortest form that reads back, with an exponent where that is shorter.
         Value::Num(number) if number.is_finite() => Cow::Owned(format!("{number:?}")),
-        Value::Num(_) => Cow::Borrowed("null"),
+        Value::Num(_) => Cow::Borrowed(""),
         Value::Text(text) => Cow::Borrowed(text),
         Value::Json(json) => Cow::Borrowed(json),
         Value::Time(time_us) => Cow::Owned(match style {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod client;
 mod ingest;
 mod security;
 mod transcripts;

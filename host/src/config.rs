@@ -55,8 +55,8 @@ pub struct Config {
     pub stats: BTreeMap<String, StatConfig>,
     /// How long journals are kept.
     pub journal: JournalConfig,
-    /// Rows of a stat held in memory before they are folded into pages.
-    pub fold_rows: usize,
+    /// Commits of a stat after which its deltas are folded into pages at the latest.
+    pub fold_deltas: u64,
     settings: Vec<Setting>,
 }
 
@@ -263,7 +263,7 @@ impl Config {
                 max_age: layers.duration(&["journal", "max_age"])?,
                 segment_bytes: layers.size(&["journal", "segment_bytes"], 4 << 10, 1 << 30)?,
             },
-            fold_rows: layers.whole(&["store", "fold_rows"], 1, 1 << 30)?.unwrap_or(0) as usize,
+            fold_deltas: layers.whole(&["store", "fold_deltas"], 1, 1 << 20)?.unwrap_or(512),
             settings: layers.settings(),
         };
         config.check(&layers)?;

@@ -11,18 +11,24 @@ use crate::engine::{Engine, EngineError, EngineOptions};
 use crate::http::{self, HttpOptions};
 use crate::loader;
 use crate::log::LogError;
-use crate::log::source::{HistoryUrl, Source, SourceError};
-use crate::project::{Caps, Limits};
-use crate::query::{self, Answer, Catalog, IngestSink, Query, QueryError, Table};
-use crate::sources::{JournalOptions, Sources};
-use crate::store::{Database, StoreError};
+use crate::config::{Config, Keep};
+use crate::http::HttpError;
+use crate::log::ingest::IngestLimits;
+use crate::log::journal::JournalOptions;
+use crate::log::segment::{Retention, SegmentOptions};
+use crate::log::source::{HistoryUrl, SourceError, SourceUrl};
+use crate::project::{Caps, Limits, Mapping, PointerError};
+use crate::query::{self, Answer, Catalog, IngestSink, Query, QueryError, Selection, Table};
+use crate::sources::{SourceOptions, Sources};
+use crate::store::{Database, StoreError, Tuning};
 
 /// How a host shall run. Made by [`Host::builder`]; every setting has a default.
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
     data: PathBuf,
     plugins: Vec<PathBuf>,
-    sources: Vec<Source>,
+    sources: Vec<SourceUrl>,
+    mappings: BTreeMap<String, Mapping>,
     history: Option<HistoryUrl>,
     listen: Option<String>,
     http: HttpOptions,
@@ -31,7 +37,8 @@ pub struct HostBuilder {
     durable_every: Duration,
     limits: Limits,
     journal: JournalOptions,
-    fold_rows: Option<usize>,
+    tuning: Tuning,
+    disabled: Vec<String>,
     stat_config: BTreeMap<String, String>,
     accept_loss: bool,
     once: bool,
@@ -57,12 +64,18 @@ pub enum HostError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; give another with --listen")]
     Listen { address: String, source: std::io::Error },
-    /// Listening beyond this machine without tokens would let anyone in.
-    #[error(
-        "{address} can be reached from other machines, but no tokens are configured; listen on \
-         127.0.0.1, or set tokens.ingest, tokens.query and tokens.admin"
-    )]
-    Open { address: SocketAddr },
+    /// The HTTP server cannot start.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A mapping's pointer is none.
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
+    /// A source names a field mapping that does not exist.
+    #[error("there is no field mapping {name:?}; there are {known}")]
+    NoMapping { name: String, known: String },
+    /// A source that is fed by the host itself failed.
+    #[error("a source failed: {0}")]
+    Feed(String),
     /// A file or folder cannot be used.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
@@ -93,6 +106,55 @@ pub struct Counters {
 }
 
 impl HostBuilder {
+    /// Takes every setting from a checked configuration.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        self.data.clone_from(&config.data);
+        self.plugins.extend(config.plugins.iter().cloned());
+        self.sources.extend(config.sources.iter().map(|source| source.url.clone()));
+        self.history.clone_from(&config.history);
+        self.mappings.clone_from(&config.mappings);
+        self.threads = config.threads.get();
+        self.checkpoint = config.checkpoint;
+        self.durable_every = config.durable_every;
+        self.limits = Limits {
+            max_message: config.limits.max_message,
+            max_depth: config.limits.max_depth,
+            max_ahead_us: micros(config.limits.max_ahead),
+            validate: config.limits.validate,
+        };
+        self.http.limits = query::Limits {
+            max_rows: config.query.max_rows,
+            max_time: config.query.max_time,
+            default_rows_per_page: config.query.default_rows_per_page as u64,
+            max_rows_per_page: config.query.max_rows_per_page as u64,
+        };
+        self.http.tokens = http::Tokens {
+            ingest: config.tokens.ingest.clone(),
+            query: config.tokens.query.clone(),
+            admin: config.tokens.admin.clone(),
+        };
+        self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
+        self.journal.retention = Retention {
+            age_us: match config.journal.keep {
+                Keep::Forever => None,
+                Keep::Models => config.journal.max_age.map(micros),
+            },
+            max_bytes: None,
+            disk_limit: config.journal.max_bytes,
+        };
+        self.tuning.fold_deltas = config.fold_deltas;
+        for (ident, stat) in &config.stats {
+            if !stat.enabled {
+                self.disabled.push(ident.clone());
+            }
+            if !stat.config.is_null() {
+                self.stat_config.insert(ident.clone(), stat.config.to_string());
+            }
+        }
+        self
+    }
+
     /// Folder of the store, the journals and the copies of plugins. Default: `statmill-data`.
     #[must_use]
     pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -112,7 +174,7 @@ impl HostBuilder {
     /// # Errors
     /// [`SourceError`] naming what is wrong with the URL.
     pub fn source(mut self, url: &str) -> Result<Self, SourceError> {
-        self.sources.push(Source::parse(url)?);
+        self.sources.push(url.parse()?);
         Ok(self)
     }
 
@@ -121,7 +183,7 @@ impl HostBuilder {
     /// # Errors
     /// [`SourceError`] naming what is wrong with the URL.
     pub fn history(mut self, url: &str) -> Result<Self, SourceError> {
-        self.history = Some(HistoryUrl::parse(url)?);
+        self.history = Some(url.parse()?);
         Ok(self)
     }
 
@@ -174,10 +236,10 @@ impl HostBuilder {
         self
     }
 
-    /// Rows a stat may hold in memory before they are folded into pages.
+    /// Sizes of the store.
     #[must_use]
-    pub fn fold_rows(mut self, rows: Option<usize>) -> Self {
-        self.fold_rows = rows;
+    pub fn store(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
         self
     }
 
@@ -210,16 +272,26 @@ impl HostBuilder {
         let io = |what: String| move |source| HostError::Io { what, source };
         std::fs::create_dir_all(&self.data)
             .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
-        let database = Database::open(&self.data.join("store"))?;
-        if let Some(rows) = self.fold_rows {
-            database.set_fold_rows(rows);
+        let opened = Database::open_tuned(&self.data, self.tuning)?;
+        if let Some(aside) = &opened.rebuilt {
+            tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
         }
-        let database = Arc::new(database);
+        let database = Arc::new(opened.database);
         let folders = self.plugin_folders();
-        let loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
+        let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
+        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
 
-        let mut sources = Sources::open(&self.data, &self.sources, &self.journal, &self.limits, self.once)?;
-        sources.plan_fills(&database, &loaded, self.history.as_ref(), &self.data)?;
+        let sources = SourceOptions {
+            data: self.data.clone(),
+            urls: self.sources,
+            history: self.history,
+            mappings: self.mappings,
+            journal: self.journal,
+            ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
+            limits: self.limits,
+            once: self.once,
+        };
+        let mut sources = Sources::open(&sources, &database, &loaded)?;
         let options = EngineOptions {
             threads: self.threads,
             checkpoint: self.checkpoint,
@@ -230,13 +302,13 @@ impl HostBuilder {
             accept_loss: self.accept_loss,
             data: self.data.clone(),
         };
-        let engine = Engine::start(Arc::clone(&database), &loaded, sources.inputs(), options)?;
+        let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
         let http = match &self.listen {
             None => None,
             Some(address) => Some(listen(address, &catalog, self.http)?),
         };
-        sources.start();
+        sources.start()?;
         Ok(Host { engine, catalog, sources, http, once: self.once })
     }
 
@@ -247,6 +319,10 @@ impl HostBuilder {
         let default = self.data.join("plugins");
         if default.is_dir() { vec![default] } else { Vec::new() }
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn listen(
@@ -260,12 +336,9 @@ fn listen(
         .map_err(fail)?
         .next()
         .ok_or_else(|| fail(std::io::ErrorKind::AddrNotAvailable.into()))?;
-    if !resolved.ip().is_loopback() && !options.tokens.complete() {
-        return Err(HostError::Open { address: resolved });
-    }
     let listener = TcpListener::bind(resolved).map_err(fail)?;
     let catalog: Arc<dyn Catalog> = Arc::clone(catalog) as _;
-    http::serve(listener, catalog, options).map_err(fail)
+    Ok(http::serve(listener, catalog, options, http::Shutdown::new())?)
 }
 
 impl Host {
@@ -276,6 +349,7 @@ impl Host {
             data: "statmill-data".into(),
             plugins: Vec::new(),
             sources: Vec::new(),
+            mappings: BTreeMap::new(),
             history: None,
             listen: None,
             http: HttpOptions::default(),
@@ -284,7 +358,8 @@ impl Host {
             durable_every: Duration::from_secs(1),
             limits: Limits::default(),
             journal: JournalOptions::default(),
-            fold_rows: None,
+            tuning: Tuning::default(),
+            disabled: Vec::new(),
             stat_config: BTreeMap::new(),
             accept_loss: false,
             once: false,
@@ -324,7 +399,14 @@ impl Host {
     /// As [`Host::query`].
     pub fn rows(&self, ident: &str, model: Option<&str>) -> Result<Table, QueryError> {
         let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
-        query::all_rows(&*view.snapshot, model)
+        let query = Query {
+            model: model.map(str::to_owned),
+            order: Some(query::Order::Asc),
+            ..Query::default()
+        };
+        let limits = query::Limits { max_rows: u64::MAX, ..query::Limits::default() };
+        let selection = Selection::new(&*view.snapshot, &query, &limits)?;
+        selection.part(0, selection.total())
     }
 
     /// Commits what has been folded so far and makes it durable.
@@ -339,7 +421,7 @@ impl Host {
     /// A source that could not be read to its end.
     pub fn wait_finished(&self) -> Result<(), HostError> {
         debug_assert!(self.once);
-        self.sources.wait_pumped()?;
+        self.sources.wait_fed()?;
         self.engine.wait_finished();
         self.engine.make_durable();
         Ok(())
@@ -353,6 +435,7 @@ impl Host {
 
     /// Stops: takes nothing more, commits everything that was taken, makes it durable.
     pub fn stop(self) {
+        self.catalog.stopping();
         if let Some(http) = self.http {
             http.stop();
         }

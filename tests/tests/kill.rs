@@ -42,7 +42,7 @@ impl Scene {
         write(
             folder.path(),
             "statmill.toml",
-            "[journal]\nsegment_bytes = \"64KiB\"\n[store]\nfold_rows = 500\n",
+            "[journal]\nsegment_bytes = \"64KiB\"\n[store]\nfold_deltas = 50\n",
         );
         Self { folder, plugins: plugins(&["statmill-volume", "statmill-activity"]) }
     }

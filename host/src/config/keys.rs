@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key] = &[
     key(&["journal", "max_bytes"]),
     key(&["journal", "max_age"]),
     with(&["journal", "segment_bytes"], "\"64MiB\""),
-    with(&["store", "fold_rows"], "16384"),
+    with(&["store", "fold_deltas"], "512"),
 ];
 
 /// Variables that begin like settings but are something else.

@@ -13,6 +13,7 @@ use crate::loader;
 use crate::log::LogError;
 use crate::config::{Config, Keep};
 use crate::http::HttpError;
+use crate::log::history::HistoryError;
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
 use crate::log::segment::{Retention, SegmentOptions};
@@ -23,7 +24,7 @@ use crate::sources::{SourceOptions, Sources};
 use crate::store::{Database, StoreError, Tuning};
 
 /// How a host shall run. Made by [`Host::builder`]; every setting has a default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HostBuilder {
     data: PathBuf,
     plugins: Vec<PathBuf>,
@@ -67,6 +68,9 @@ pub enum HostError {
     /// The HTTP server cannot start.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A mapping's pointer is none.
     #[error(transparent)]
     Pointer(#[from] PointerError),

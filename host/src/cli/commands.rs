@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, client, table};
+use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
+use super::client::Client;
 use crate::catalog::{DataFolder, report};
 use crate::loader;
 use crate::query::{self, Catalog, Limits, Status};
@@ -21,7 +22,7 @@ pub(super) fn stats(args: &ListArgs) -> Result<()> {
 
 fn status(from: &From) -> Result<Status> {
     match &from.url {
-        Some(url) => client::status(url, from.token.as_deref()),
+        Some(url) => Ok(Client::new(url, from.token.clone())?.status()?),
         None => Ok(open(from)?.status()),
     }
 }
@@ -34,14 +35,14 @@ fn open(from: &From) -> Result<DataFolder> {
 
 pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let pairs = parameters(args)?;
-    let pairs = || pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query = query::params::parse(pairs(), crate::clock::now_us()).map_err(|errors| {
+    let borrowed = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let query = query::params::parse(borrowed, crate::clock::now_us()).map_err(|errors| {
         anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(url) = &args.from.url {
-        let pairs: Vec<_> = pairs().collect();
-        client::show(url, args.from.token.as_deref(), &args.ident, &pairs, args.format, &mut out)?;
+        let client = Client::new(url, args.from.token.clone())?;
+        client.show(&args.ident, &pairs, args.format, &mut out)?;
         return Ok(());
     }
     let folder = open(&args.from)?;

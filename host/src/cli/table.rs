@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use crate::query::status::StatStatus;
+use crate::query::status::{PluginReport, StatStatus};
 use crate::query::{Limits, Query, QueryError, RowSource, Selection, Table};
 use crate::render::{csv, json, text};
 
@@ -165,6 +165,58 @@ pub fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) ->
             let header = STATS_HEADER.map(str::to_owned).to_vec();
             let right = [false, false, true, true, true, true, false];
             let lines = stats.iter().map(|stat| stat_line(stat).to_vec());
+            out.write_all(text::lines(Some(header), &right, lines).as_bytes())?;
+        }
+    }
+    out.flush()
+}
+
+/// Prints what became of each plugin file.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub fn plugins(
+    reports: &[PluginReport],
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let header = ["file", "name", "version", "api", "stats", "error"];
+    let lines = reports.iter().map(|report| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        [
+            report.file.clone(),
+            text(&report.name),
+            text(&report.version),
+            text(&report.api),
+            report.stats.len().to_string(),
+            text(&report.error),
+        ]
+        .map(|cell| text::escape_controls(&cell))
+    });
+    match format {
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, reports)?;
+            writeln!(out)?;
+        }
+        OutputFormat::Ndjson => {
+            for report in reports {
+                serde_json::to_writer(&mut *out, report)?;
+                writeln!(out)?;
+            }
+        }
+        OutputFormat::Csv => {
+            let mut writer = ::csv::WriterBuilder::new().from_writer(&mut *out);
+            writer.write_record(header)?;
+            for line in lines {
+                writer.write_record(line)?;
+            }
+            writer.flush()?;
+        }
+        OutputFormat::Table => {
+            let header = header.map(str::to_owned).to_vec();
+            let right = [false, false, false, false, true, false];
+            let lines = lines.map(|line| line.to_vec());
             out.write_all(text::lines(Some(header), &right, lines).as_bytes())?;
         }
     }

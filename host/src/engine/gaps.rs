@@ -7,37 +7,18 @@ use std::ops::Range;
 
 /// A span to fetch and the stats that will read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FillPlan {
+pub(crate) struct FillPlan {
     /// Event times, µs since 1970.
-    pub range: Range<i64>,
+    pub(crate) range: Range<i64>,
     /// Idents.
-    pub readers: Vec<String>,
-}
-
-/// Returns the parts of `need` that no range of `have` covers, ascending.
-#[must_use]
-pub fn missing(need: Range<i64>, have: &[Range<i64>]) -> Vec<Range<i64>> {
-    let mut have: Vec<&Range<i64>> = have.iter().filter(|range| !range.is_empty()).collect();
-    have.sort_by_key(|range| range.start);
-    let mut holes = Vec::new();
-    let mut from = need.start;
-    for range in have {
-        if range.start > from && from < need.end {
-            holes.push(from..range.start.min(need.end));
-        }
-        from = from.max(range.end);
-    }
-    if from < need.end {
-        holes.push(from..need.end);
-    }
-    holes
+    pub(crate) readers: Vec<String>,
 }
 
 /// Cuts what each stat misses into spans that are fetched once for all their readers.
 ///
 /// The spans do not overlap; two that touch have different readers.
 #[must_use]
-pub fn plan(needs: &[(String, Vec<Range<i64>>)]) -> Vec<FillPlan> {
+pub(crate) fn plan(needs: &[(String, Vec<Range<i64>>)]) -> Vec<FillPlan> {
     let mut cuts: Vec<i64> = needs
         .iter()
         .flat_map(|(_, ranges)| ranges.iter().flat_map(|range| [range.start, range.end]))
@@ -66,14 +47,6 @@ pub fn plan(needs: &[(String, Vec<Range<i64>>)]) -> Vec<FillPlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_nothing_covers_is_missing() {
-        assert_eq!(missing(0..100, &[]), [0..100]);
-        assert_eq!(missing(0..100, &[40..60, 10..20]), [0..10, 20..40, 60..100]);
-        assert_eq!(missing(0..100, &[0..60, 50..120]), []);
-        assert_eq!(missing(50..100, &[0..10, 200..300]), [50..100]);
-    }
 
     #[test]
     fn a_span_two_stats_miss_is_fetched_once_for_both() {

@@ -33,6 +33,8 @@ use statmill_plugin_api::manifest::FieldKind;
 
 use self::commit::CommitWork;
 use self::lane::{Lane, LaneContext, LogSlot};
+pub(crate) use self::gaps::plan as plan_fills;
+pub(crate) use self::resume::cutoff;
 pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
 use self::stat::{Control, StatShared};
 use self::worker::{Target, Work};

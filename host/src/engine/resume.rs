@@ -125,7 +125,7 @@ pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), Store
 
 /// The event time below which a stat that starts now folds nothing: the start of its coarsest window
 /// at `now − delta`, so that no window is filled by half.
-fn cutoff(manifest: &StatManifest, now_us: i64) -> Option<i64> {
+pub(crate) fn cutoff(manifest: &StatManifest, now_us: i64) -> Option<i64> {
     let delta = i64::try_from(manifest.backlog_delta_s?).ok()?.checked_mul(1_000_000)?;
     let coarsest = manifest.models.iter().filter_map(|model| model.window_s).max().unwrap_or(1);
     let window = i64::try_from(coarsest).ok()?.checked_mul(1_000_000)?;

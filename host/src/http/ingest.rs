@@ -121,6 +121,7 @@ fn problem(error: IngestError) -> Problem {
             rejected.truncate(MAX_LINES_TOLD);
             Problem::lines(detail, rejected)
         }
+        IngestError::Bad { .. } => Problem::new(StatusCode::BAD_REQUEST, detail),
         IngestError::ContentType { .. } => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
         IngestError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
         IngestError::KeyReused { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),

@@ -90,6 +90,7 @@ impl From<QueryError> for Problem {
         let detail = error.to_string();
         match error {
             QueryError::Params(errors) => Self::params(errors),
+            QueryError::NoSuchStat(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             QueryError::NoSuchPage { pages, .. } => Self {
                 errors: vec![ParamError {
                     param: "page".to_owned(),

@@ -17,7 +17,8 @@ use parking_lot::{Condvar, Mutex};
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::{Known, Live, SeamIndex};
 use super::segment::{
-    Committed, Entries, Extras, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions, now_us,
+    Committed, Entries, Extras, Hold, KeyEntry, Loss, Match, Retention, SegmentLog, SegmentOptions,
+    now_us,
 };
 use super::{Log, LogEnd, LogError, LogId, Offset, Records};
 use crate::project::Mapping;
@@ -170,6 +171,11 @@ impl Journal {
         self.log.hold(from)
     }
 
+    /// Says that the source has ended: nothing will be appended any more.
+    pub fn finish(&self) {
+        self.log.finish();
+    }
+
     /// How far back duplicates are recognised.
     #[must_use]
     pub fn horizon(&self) -> HorizonStatus {
@@ -281,7 +287,7 @@ impl Group<'_> {
                     self.entries.push_from(entries, row);
                 }
                 Known::Duplicate => {}
-                Known::Copy => self.extras.matched.push((content, time_us)),
+                Known::Copy => self.extras.matched.push(Match { content, identity, time_us }),
             }
         }
         let accepted = self.entries.len() - first;
@@ -431,10 +437,9 @@ fn again(error: &LogError) -> LogError {
             what: what.clone(),
             source: std::io::Error::new(source.kind(), source.to_string()),
         },
-        other => LogError::Damaged {
-            log: String::new(),
-            at: Offset(0),
-            reason: other.to_string(),
-        },
+        other => LogError::Damaged { log: String::new(), at: Offset(0), reason: other.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,16 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod coverage;
 pub mod demo;
+pub mod fill;
 pub mod file;
+pub mod history;
+pub mod horizon;
+pub mod identity;
+pub mod ingest;
+pub mod journal;
+pub mod seam;
 pub mod segment;
 pub mod source;
 pub mod stdin;

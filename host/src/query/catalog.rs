@@ -209,6 +209,9 @@ pub enum IngestError {
     #[error("{} of the messages cannot be taken, so none was; mend them or ask with partial=1",
         .rejected.len())]
     Rejected { rejected: Vec<LineError> },
+    /// The request itself makes no sense.
+    #[error("{reason}")]
+    Bad { reason: String },
     /// The body is neither JSON nor NDJSON as its content type claims.
     #[error(
         "content type {content_type:?} is not taken: send application/json or \

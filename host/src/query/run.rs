@@ -68,6 +68,9 @@ pub struct Page {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "variant docs describe their fields")]
 pub enum QueryError {
+    /// There is no such stat.
+    #[error("there is no stat {0:?}")]
+    NoSuchStat(String),
     /// These parameters do not fit the model.
     #[error("bad query: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Params(Vec<ParamError>),

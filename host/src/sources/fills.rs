@@ -13,7 +13,7 @@ use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
 use crate::log::fill::{Fill, FillState};
-use crate::log::history::{FileHistory, History, run_fill};
+use crate::log::history::{FileHistory, FillOptions, History, run_fill};
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
 use crate::store::Database;
@@ -35,7 +35,11 @@ pub(super) fn plan(
     let folder = options.data.join("fills");
     let mut fills: Vec<Arc<Fill>> = Fill::open_all(&folder)?.into_iter().map(Arc::new).collect();
     if let Some(url) = &options.history {
-        let history: Arc<dyn History> = Arc::new(FileHistory::open(&url.path)?);
+        let history: Arc<dyn History> = Arc::new(FileHistory::new(
+            &url.name(),
+            &url.path,
+            mapping(options, url.map.as_deref())?,
+        )?);
         let needs = needs(&fills, coverage, database, loaded, history.settle_us())?;
         for plan in plan_fills(&needs) {
             tracing::info!(
@@ -93,7 +97,7 @@ fn needs(
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
         let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true) {
-            Some(database.stored_record(&manifest.ident)?)
+            Some(database.open_stored(&manifest.ident)?.record().clone())
         } else {
             None
         };
@@ -120,7 +124,7 @@ fn needs(
 /// Fetches one fill after the other until all are complete or the host stops.
 pub(super) fn run(fetches: Vec<Fetch>, seam: &SeamIndex, stopping: &AtomicBool) {
     for Fetch { fill, history } in fetches {
-        let outcome = run_fill(&*history, &fill, seam, &mut |_| {}, stopping);
+        let outcome = run_fill(&*history, &fill, seam, FillOptions::default(), |_| {}, stopping);
         match outcome {
             Ok(()) => tracing::info!(span = ?fill.span_us(), "fetched from {}", history.url()),
             Err(error) => tracing::error!("a fill is not complete, it goes on at the next start: {error}"),

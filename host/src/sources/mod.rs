@@ -6,6 +6,7 @@
 
 mod feed;
 mod fills;
+mod sink;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -134,7 +135,9 @@ impl Sources {
         let ingest = Arc::new(Ingest::new(journal, limits));
         match &url.kind {
             SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),
-            SourceKind::Http(source) => drop(self.sinks.insert(source.clone(), ingest)),
+            SourceKind::Http(source) => {
+                self.sinks.insert(source.clone(), Arc::new(sink::Sink(ingest)));
+            }
             SourceKind::Demo(params) if options.once && params.count.is_none() => {
                 return Err(HostError::Endless(format!("{name} without a count")));
             }
@@ -249,8 +252,8 @@ fn folded(database: &Database, log: Option<LogId>) -> Result<Folded, HostError> 
     let Some(log) = log else { return Ok(Folded::default()) };
     let mut ends = Vec::new();
     for ident in database.idents()? {
-        let record = database.stored_record(&ident)?;
-        ends.extend(record.positions.get(&log).map(|at| at.end));
+        let store = database.open_stored(&ident)?;
+        ends.extend(store.record().positions.get(&log).map(|at| at.end));
     }
     Ok(Folded {
         by_all: ends.iter().copied().min().unwrap_or(Offset(0)),
@@ -277,7 +280,7 @@ pub(crate) fn known_logs(data: &Path) -> HashSet<LogId> {
             } else if path.extension().is_some_and(|extension| extension == "json") {
                 let id = std::fs::read(&path).ok().and_then(|text| {
                     let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
-                    json.get("id")?.as_str()?.parse().ok()
+                    json.get("id")?.as_str()?.parse::<LogId>().ok()
                 });
                 known.extend(id);
             }

@@ -64,7 +64,8 @@ fn main() -> Result<()> {
         .context("the demo cannot start; another address is given with --listen 127.0.0.1:0")?;
     let address = host.address().context("no address")?;
     println!("statmill demo: http://{address}/");
-    println!("  {:,<0}{} stats over {} days of past messages, then {} a second", "", host.catalog().idents().len(), args.days, args.rate);
+    let stats = host.catalog().idents().len();
+    println!("  {stats} stats over {} days of past messages, then {} a second", args.days, args.rate);
     println!("  try http://{address}/api/volume-by-category-1d and http://{address}/api/_status");
     println!("  Ctrl-C ends it");
     wait_for_signal()?;

@@ -163,7 +163,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             let into: Vec<_> = self
                 .active
                 .iter()
-                .filter_map(|(slot, path)| path.split_first().map(|(head, rest)| (slot, head, rest)))
+                .filter_map(|(slot, path)| {
+                    path.split_first().map(|(head, rest)| (slot, head, rest))
+                })
                 .filter(|(_, head, _)| **head == key)
                 .map(|(slot, _, rest)| (*slot, rest))
                 .collect();
@@ -192,5 +194,88 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             }
         }
         Ok(Hashed { hash: hash.digest128(), empty })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::project::{Limits, envelope};
+
+    fn content(text: &str) -> u128 {
+        let mapping = Mapping::auto();
+        let envelope = envelope(text.as_bytes(), &mapping, &Limits::default()).unwrap();
+        content_hash(text.as_bytes(), &mapping, &envelope.topic, envelope.time_us.unwrap())
+    }
+
+    #[test]
+    fn what_an_archive_adds_and_rewrites_does_not_change_the_content() {
+        let sent =
+            r#"{"topic":"a.b","timestamp":1500000000.75,"i":3,"msg":{"x":1,"y":[1.5,null]}}"#;
+        let row = r#"{"i": 1, "msg_id": "2017-x", "headers": null, "source_name": "datanommer",
+            "users": ["u"], "packages": [], "source_version": "1", "msg": {"y": [1.50, null], "x": 1.0},
+            "timestamp": 1500000000, "topic": "\u0061.b"}"#;
+        assert_eq!(content(sent), content(row));
+        assert_ne!(content(sent), content(&row.replace("1.50", "1.6")));
+        assert_ne!(content(sent), content(&row.replace("1500000000", "1500000001")));
+        assert_ne!(content(sent), content(&row.replace("061.b", "062.b")));
+    }
+
+    #[test]
+    fn headers_count_unless_they_are_empty() {
+        let of =
+            |headers: &str| content(&format!(r#"{{"topic":"t","time":1,"headers":{headers}}}"#));
+        assert_eq!(of("{}"), content(r#"{"topic":"t","time":1}"#));
+        assert_ne!(of(r#"{"a":1}"#), of("{}"));
+        let sent_at = |rest: &str| {
+            content(&format!(
+                r#"{{"topic":"t","headers":{{"sent-at":"1970-01-01T00:00:01Z"{rest}}}}}"#
+            ))
+        };
+        assert_eq!(sent_at(""), content(r#"{"topic":"t","time":1}"#));
+        assert_ne!(sent_at(r#","a":1"#), sent_at(""));
+    }
+
+    #[test]
+    fn only_the_first_member_found_is_the_id_and_the_time() {
+        let two = |id: &str, time: &str| {
+            content(&format!(
+                r#"{{"msg_id":"m","id":"{id}","topic":"t","timestamp":1,"time":{time}}}"#
+            ))
+        };
+        assert_ne!(two("a", "1"), two("b", "1"));
+        assert_ne!(two("a", "1"), two("a", "2"));
+    }
+
+    #[test]
+    fn structure_and_types_are_content() {
+        let of = |body: &str| content(&format!(r#"{{"topic":"t","time":1,"b":{body}}}"#));
+        let bodies = ["1", "\"1\"", "true", "null", "[]", "{}", "[[]]", "[1,2]", "[2,1]", "1.5"];
+        for (at, a) in bodies.iter().enumerate() {
+            for b in &bodies[at + 1..] {
+                assert_ne!(of(a), of(b), "{a} {b}");
+            }
+        }
+        assert_eq!(of(r#"{"a":1,"b":2}"#), of(r#"{"b":2,"a":7,"a":1}"#));
+    }
+
+    #[test]
+    fn an_identity_is_the_id_or_else_producer_and_number() {
+        let of = |text: &str| {
+            let mapping = Mapping::auto();
+            identity_hash(&envelope(text.as_bytes(), &mapping, &Limits::default()).unwrap())
+        };
+        assert_eq!(of(r#"{"topic":"t","time":1}"#), 0);
+        assert_ne!(of(r#"{"topic":"t","time":1,"id":"a"}"#), 0);
+        assert_eq!(
+            of(r#"{"topic":"t","time":1,"producer":"p","producer_seq":1}"#),
+            of(r#"{"topic":"u","time":2,"producer_seq":1,"producer":"p"}"#)
+        );
+        assert_ne!(
+            of(r#"{"topic":"t","time":1,"producer":"p","producer_seq":1}"#),
+            of(r#"{"topic":"t","time":1,"producer":"p","producer_seq":2}"#)
+        );
     }
 }

@@ -17,7 +17,8 @@ use parking_lot::{Condvar, Mutex};
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::{Known, Live, SeamIndex};
 use super::segment::{
-    Committed, Entries, Extras, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions, now_us,
+    Committed, Entries, Extras, Hold, KeyEntry, Loss, Match, Retention, SegmentLog, SegmentOptions,
+    now_us,
 };
 use super::{Log, LogEnd, LogError, LogId, Offset, Records};
 use crate::project::Mapping;
@@ -281,7 +282,7 @@ impl Group<'_> {
                     self.entries.push_from(entries, row);
                 }
                 Known::Duplicate => {}
-                Known::Copy => self.extras.matched.push((content, time_us)),
+                Known::Copy => self.extras.matched.push(Match { content, identity, time_us }),
             }
         }
         let accepted = self.entries.len() - first;
@@ -431,10 +432,9 @@ fn again(error: &LogError) -> LogError {
             what: what.clone(),
             source: std::io::Error::new(source.kind(), source.to_string()),
         },
-        other => LogError::Damaged {
-            log: String::new(),
-            at: Offset(0),
-            reason: other.to_string(),
-        },
+        other => LogError::Damaged { log: String::new(), at: Offset(0), reason: other.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,14 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod coverage;
+pub mod fill;
+pub mod history;
+pub mod horizon;
+pub mod identity;
+pub mod ingest;
+pub mod journal;
+pub mod seam;
 pub mod segment;
 
 use std::ops::Range;

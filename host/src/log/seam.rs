@@ -59,9 +59,12 @@ impl SeamIndex {
         self.members.write().journals.push(Arc::downgrade(journal));
     }
 
-    /// Adds a fill, running or complete.
+    /// Adds a fill, running or complete, if it is not there yet.
     pub fn add_fill(&self, fill: Arc<Fill>) {
-        self.members.write().fills.push(fill);
+        let mut members = self.members.write();
+        if !members.fills.iter().any(|have| Arc::ptr_eq(have, &fill)) {
+            members.fills.push(fill);
+        }
     }
 
     /// Removes a fill that nobody reads any more.
@@ -195,6 +198,7 @@ impl Page<'_> {
         if identity != 0 {
             if !self.identities.insert(identity)
                 || own.copies(Table::Identities, identity, near.clone())? > 0
+                || own.copies(Table::MatchedIdentities, identity, near.clone())? > 0
             {
                 return Ok(Known::Duplicate);
             }

@@ -25,7 +25,7 @@ mod tables;
 mod tests;
 mod writer;
 
-pub use entries::{Entries, Extras, KeyEntry};
+pub use entries::{Entries, Extras, KeyEntry, Match};
 pub use index::NO_TIME;
 pub use retention::{Hold, Retention};
 pub use segments::{Loss, SegmentLog, SegmentOptions};

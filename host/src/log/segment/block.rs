@@ -134,21 +134,21 @@ fn checksum(header: &[u8; HEADER], payload: &[u8]) -> u32 {
 
 /// Packs records into blocks.
 pub(super) struct Encoder {
+    mark: u64,
     compressor: zstd::bulk::Compressor<'static>,
     raw: Vec<u8>,
     packed: Vec<u8>,
 }
 
 impl Encoder {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(mark: u64) -> io::Result<Self> {
         let compressor = zstd::bulk::Compressor::new(1)?;
-        Ok(Self { compressor, raw: Vec::new(), packed: Vec::new() })
+        Ok(Self { mark, compressor, raw: Vec::new(), packed: Vec::new() })
     }
 
     /// Appends one block with the records `rows` to `out`, and returns its header.
     pub(super) fn push(
         &mut self,
-        mark: u64,
         first: u64,
         entries: &Entries,
         rows: Range<usize>,
@@ -191,7 +191,7 @@ impl Encoder {
         out.extend_from_slice(stored);
 
         let times = entries.times[rows.clone()].iter().copied();
-        let times = times.chain(extras.matched.iter().map(|(_, time_us)| *time_us));
+        let times = times.chain(extras.matched.iter().map(|matched| matched.time_us));
         let (min_us, max_us) =
             times.fold(NO_TIME, |(min, max), time_us| (min.min(time_us), max.max(time_us)));
         let mut header = Header {
@@ -207,9 +207,9 @@ impl Encoder {
             crc: 0,
         };
         let (head, payload) = out[start..].split_at_mut(HEADER);
-        let bytes = header.encode(mark);
+        let bytes = header.encode(self.mark);
         header.crc = checksum(&bytes, payload);
-        head.copy_from_slice(&header.encode(mark));
+        head.copy_from_slice(&header.encode(self.mark));
         Ok(header)
     }
 

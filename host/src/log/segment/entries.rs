@@ -22,10 +22,21 @@ pub struct Entries {
 pub struct Extras {
     /// Idempotency keys and what was answered to them.
     pub keys: Vec<KeyEntry>,
-    /// Contents that were left out because another log holds a copy, with their event times.
-    pub matched: Vec<(u128, i64)>,
+    /// Messages that were left out because another log holds a copy of their content.
+    pub matched: Vec<Match>,
     /// Where fetching goes on (fills).
     pub cursor: Option<Vec<u8>>,
+}
+
+/// A message that was left out because another log holds a copy of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Hash of its canonical content.
+    pub content: u128,
+    /// Hash of its identity; 0 = it has none.
+    pub identity: u128,
+    /// Its event time, µs since 1970.
+    pub time_us: i64,
 }
 
 /// An idempotency key and the counts answered when it was first seen.
@@ -123,10 +134,9 @@ impl Extras {
             out.push(1);
             key.encode(out);
         }
-        for (content, time_us) in &self.matched {
+        for matched in &self.matched {
             out.push(2);
-            out.extend_from_slice(&content.to_le_bytes());
-            out.extend_from_slice(&time_us.to_le_bytes());
+            matched.encode(out);
         }
         if let Some(cursor) = &self.cursor {
             out.push(3);
@@ -141,11 +151,7 @@ impl Extras {
             bytes = rest;
             match tag {
                 1 => extras.keys.push(KeyEntry::decode(bytes.split_off(..KeyEntry::BYTES)?)?),
-                2 => {
-                    let content = u128::from_le_bytes(bytes.split_off(..16)?.try_into().ok()?);
-                    let time_us = i64::from_le_bytes(bytes.split_off(..8)?.try_into().ok()?);
-                    extras.matched.push((content, time_us));
-                }
+                2 => extras.matched.push(Match::decode(bytes.split_off(..Match::BYTES)?)?),
                 3 => {
                     let length = u32::from_le_bytes(bytes.split_off(..4)?.try_into().ok()?);
                     extras.cursor = Some(bytes.split_off(..length as usize)?.to_vec());
@@ -154,6 +160,24 @@ impl Extras {
             }
         }
         Some(extras)
+    }
+}
+
+impl Match {
+    pub(super) const BYTES: usize = 40;
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.content.to_le_bytes());
+        out.extend_from_slice(&self.identity.to_le_bytes());
+        out.extend_from_slice(&self.time_us.to_le_bytes());
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            content: u128::from_le_bytes(bytes.get(..16)?.try_into().ok()?),
+            identity: u128::from_le_bytes(bytes.get(16..32)?.try_into().ok()?),
+            time_us: i64::from_le_bytes(bytes.get(32..40)?.try_into().ok()?),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::block::{Header, Plain, hashes};
-use super::entries::KeyEntry;
+use super::entries::{KeyEntry, Match};
 
 /// Smallest and largest of no times at all.
 pub const NO_TIME: (i64, i64) = (i64::MAX, i64::MIN);
@@ -61,7 +61,7 @@ pub(super) struct Index {
     pub identities: Hashes,
     pub contents: Hashes,
     pub keys: Vec<KeyEntry>,
-    pub matched: Vec<(u128, i64)>,
+    pub matched: Vec<Match>,
     /// Ranges of records that no longer can be read.
     pub lost: Vec<(u64, u64)>,
     pub cursor: Vec<u8>,
@@ -157,31 +157,31 @@ impl Index {
     /// It need not be durable: it is made anew when missing or damaged.
     pub(super) fn write(&self, path: &Path, mark: u64) -> io::Result<Summary> {
         let mut body = Vec::new();
-        let mut sections = [(0, 0); SECTIONS];
-        let parts: [&dyn Fn(&mut Vec<u8>); SECTIONS] = [
-            &|out| self.blocks.iter().for_each(|block| block.encode(out)),
-            &|out| encode_hashes(&self.identities, out),
-            &|out| encode_hashes(&self.contents, out),
-            &|out| self.keys.iter().for_each(|key| key.encode(out)),
-            &|out| {
-                for (content, time_us) in &self.matched {
-                    out.extend_from_slice(&content.to_le_bytes());
-                    out.extend_from_slice(&time_us.to_le_bytes());
-                }
-            },
-            &|out| {
-                for (from, to) in &self.lost {
-                    out.extend_from_slice(&from.to_le_bytes());
-                    out.extend_from_slice(&to.to_le_bytes());
-                }
-            },
-            &|out| out.extend_from_slice(&self.cursor),
-        ];
-        for (section, part) in sections.iter_mut().zip(parts) {
-            let start = body.len();
-            part(&mut body);
-            *section = ((body.len() - start) as u64, crc32fast::hash(&body[start..]));
+        let mut ends = [0; SECTIONS];
+        self.blocks.iter().for_each(|block| block.encode(&mut body));
+        ends[Section::Blocks as usize] = body.len();
+        encode_hashes(&self.identities, &mut body);
+        ends[Section::Identities as usize] = body.len();
+        encode_hashes(&self.contents, &mut body);
+        ends[Section::Contents as usize] = body.len();
+        self.keys.iter().for_each(|key| key.encode(&mut body));
+        ends[Section::Keys as usize] = body.len();
+        self.matched.iter().for_each(|matched| matched.encode(&mut body));
+        ends[Section::Matched as usize] = body.len();
+        for (from, to) in &self.lost {
+            body.extend_from_slice(&from.to_le_bytes());
+            body.extend_from_slice(&to.to_le_bytes());
         }
+        ends[Section::Lost as usize] = body.len();
+        body.extend_from_slice(&self.cursor);
+        ends[Section::Cursor as usize] = body.len();
+
+        let mut start = 0;
+        let sections = ends.map(|end| {
+            let section = &body[start..end];
+            start = end;
+            (section.len() as u64, crc32fast::hash(section))
+        });
         let summary = Summary { sections, ..self.summary.clone() };
         let temporary = path.with_extension("idx.new");
         let mut bytes = summary.encode(mark);
@@ -238,13 +238,10 @@ impl Summary {
         keys.map(|bytes| KeyEntry::decode(bytes).ok_or_else(invalid)).collect()
     }
 
-    pub(super) fn matched(&self, path: &Path) -> io::Result<Vec<(u128, i64)>> {
+    pub(super) fn matched(&self, path: &Path) -> io::Result<Vec<Match>> {
         let bytes = self.section(path, Section::Matched)?;
-        let matched = |bytes: &[u8; 24]| {
-            let (content, time) = bytes.split_first_chunk::<16>()?;
-            Some((u128::from_le_bytes(*content), i64::from_le_bytes(time.try_into().ok()?)))
-        };
-        bytes.as_chunks::<24>().0.iter().map(|bytes| matched(bytes).ok_or_else(invalid)).collect()
+        let matched = bytes.chunks_exact(Match::BYTES);
+        matched.map(|bytes| Match::decode(bytes).ok_or_else(invalid)).collect()
     }
 
     pub(super) fn lost(&self, path: &Path) -> io::Result<Vec<(u64, u64)>> {

@@ -27,8 +27,7 @@ impl Meta {
     pub(super) fn read(dir: &Path) -> io::Result<Option<Self>> {
         let Some(meta) = read_json::<Self>(&dir.join(FILE))? else { return Ok(None) };
         if meta.format != FORMAT {
-            let reason =
-                format!("{FILE} has format {}, this program knows {FORMAT}", meta.format);
+            let reason = format!("{FILE} has format {}, this program knows {FORMAT}", meta.format);
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(Some(meta))

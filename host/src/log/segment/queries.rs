@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::entries::KeyEntry;
-use super::index::{NO_TIME, Section, Summary};
+use super::index::{Section, Summary};
 use super::segments::SegmentLog;
 use super::tables::{Table, touches};
 use crate::log::{LogError, Offset};
@@ -32,14 +32,12 @@ impl SegmentLog {
             + share(&state.index.summary)
     }
 
-    /// Smallest and largest event time of all records kept; `None` without records.
-    pub(crate) fn times(&self) -> Option<RangeInclusive<i64>> {
+    /// Whether the log may hold messages of a span of event time.
+    pub(crate) fn overlaps(&self, span_us: &RangeInclusive<i64>) -> bool {
         let state = self.state.read();
         let all = state.sealed.iter().map(|segment| &segment.summary);
-        let (min, max) = all
-            .chain([&state.index.summary])
-            .fold(NO_TIME, |(min, max), s| (min.min(s.min_us), max.max(s.max_us)));
-        (min <= max).then_some(min..=max)
+        all.chain([&state.index.summary])
+            .any(|summary| touches(summary.min_us, summary.max_us, span_us))
     }
 
     /// Number of copies of `hash` in segments whose event times touch `span_us`.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::log::{LogError, Offset, Records, record_hash};
 /// Where a record is found.
 enum Place {
     End,
-    Lost(Range<u64>, String),
+    Lost(String),
     Block { segment: u64, file: Arc<File>, entry: BlockEntry, length: u64 },
 }
 
@@ -39,8 +38,8 @@ impl SegmentLog {
         {
             let block = match self.locate(at)? {
                 Place::End => break,
-                Place::Lost(..) if !into.offsets.is_empty() => break,
-                Place::Lost(_, reason) => {
+                Place::Lost(_) if !into.offsets.is_empty() => break,
+                Place::Lost(reason) => {
                     return Err(LogError::Damaged {
                         log: self.name().to_owned(),
                         at: Offset(at),
@@ -57,8 +56,8 @@ impl SegmentLog {
             };
             for row in (at - block.first) as usize..block.len() {
                 let text = block.record(row);
-                let full = into.text.len() + text.len() > max_bytes
-                    || into.offsets.len() >= max_records;
+                let full =
+                    into.text.len() + text.len() > max_bytes || into.offsets.len() >= max_records;
                 if full && !into.offsets.is_empty() {
                     into.range.end = Offset(at);
                     return Ok(());
@@ -82,9 +81,7 @@ impl SegmentLog {
         match self.locate(at) {
             Ok(Place::Block { segment, file, entry, length }) => {
                 match self.block(segment, &file, &entry, length) {
-                    Ok(block) => {
-                        Ok(Some(record_hash(block.record((at - block.first) as usize))))
-                    }
+                    Ok(block) => Ok(Some(record_hash(block.record((at - block.first) as usize)))),
                     Err(LogError::Damaged { .. }) => Ok(None),
                     Err(error) => Err(error),
                 }
@@ -112,8 +109,7 @@ impl SegmentLog {
 
     fn locate(&self, at: u64) -> Result<Place, LogError> {
         let state = self.state.read();
-        let oldest =
-            state.sealed.first().map_or(state.index.summary.first, |s| s.summary.first);
+        let oldest = state.sealed.first().map_or(state.index.summary.first, |s| s.summary.first);
         if at < oldest {
             return Err(LogError::Expired {
                 log: self.name().to_owned(),
@@ -127,7 +123,7 @@ impl SegmentLog {
         if let Some(loss) =
             state.losses.iter().find(|loss| (loss.range.start.0..loss.range.end.0).contains(&at))
         {
-            return Ok(Place::Lost(at..loss.range.end.0, loss.reason.clone()));
+            return Ok(Place::Lost(loss.reason.clone()));
         }
         let which = state.sealed.partition_point(|segment| segment.summary.end <= at);
         let Some(segment) = state.sealed.get(which).cloned() else {

@@ -164,7 +164,7 @@ impl SegmentLog {
         let writer = Writer {
             file: Arc::clone(&file),
             position: index.summary.bytes,
-            encoder: Encoder::new().map_err(io("start packing for"))?,
+            encoder: Encoder::new(mark).map_err(io("start packing for"))?,
             buffer: Vec::new(),
             broken: None,
         };
@@ -189,11 +189,7 @@ impl SegmentLog {
     ///
     /// # Errors
     /// [`LogError::Io`] if the medium refuses; nothing was appended then.
-    pub(crate) fn commit(
-        &self,
-        entries: &Entries,
-        extras: &Extras,
-    ) -> Result<Committed, LogError> {
+    pub(crate) fn commit(&self, entries: &Entries, extras: &Extras) -> Result<Committed, LogError> {
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
         if let Some(reason) = &writer.broken {
@@ -206,17 +202,20 @@ impl SegmentLog {
         }
         let full = {
             let state = self.state.read();
-            state.index.summary.bytes >= self.options.roll_bytes
-                || state.index.summary.end - state.index.summary.first >= MAX_RECORDS
-                || state.index.blocks.len() >= MAX_BLOCKS
+            let summary = &state.index.summary;
+            // Never without a record: the next segment would have the same name.
+            let records = summary.end - summary.first;
+            records >= MAX_RECORDS
+                || (records > 0
+                    && (summary.bytes >= self.options.roll_bytes
+                        || state.index.blocks.len() >= MAX_BLOCKS))
         };
         if full {
             self.roll(writer).map_err(|source| self.io("begin a new segment", source))?;
         }
         let first = self.end_offset().0;
-        let blocks = writer
-            .encode(self.meta.mark.0, first, entries, extras)
-            .map_err(|source| self.io("pack", source))?;
+        let blocks =
+            writer.encode(first, entries, extras).map_err(|source| self.io("pack", source))?;
         crate::fault::point(self.fault);
         if let Err(source) = writer.write() {
             return Err(self.io("write", source));
@@ -388,7 +387,6 @@ impl SegmentLog {
     pub(crate) fn io(&self, what: &str, source: io::Error) -> LogError {
         LogError::Io { log: self.name().to_owned(), what: what.to_owned(), source }
     }
-
 }
 
 impl std::fmt::Debug for SegmentLog {

@@ -27,11 +27,15 @@ pub enum Table {
     Contents,
     /// Contents left out because another log holds a copy.
     Matched,
+    /// Identities left out because another log holds a copy of the content.
+    MatchedIdentities,
 }
+
+type Sorted = Arc<Vec<u128>>;
 
 /// The hashes of one log that are in memory.
 pub(super) struct Tables {
-    sorted: Mutex<Recent<(u64, Table), Arc<Vec<u128>>>>,
+    sorted: Mutex<Recent<(u64, Table), Sorted>>,
     active: Mutex<Vec<Counted>>,
 }
 
@@ -75,14 +79,17 @@ impl Tables {
                             loose(identities.iter(), contents.iter()).collect()
                         }
                         Table::Matched => {
-                            summary.matched(path)?.into_iter().map(|(content, _)| content).collect()
+                            summary.matched(path)?.iter().map(|matched| matched.content).collect()
+                        }
+                        Table::MatchedIdentities => {
+                            summary.matched(path)?.iter().map(|matched| matched.identity).collect()
                         }
                     })
                 })?;
                 hashes.retain(|hash| *hash != 0);
                 hashes.sort_unstable();
                 hashes.shrink_to_fit();
-                let sorted: Arc<Vec<u128>> = Arc::new(hashes);
+                let sorted = Sorted::new(hashes);
                 self.sorted.lock().put(key, Arc::clone(&sorted), sorted.len() * 16 + 64);
                 sorted
             }
@@ -110,7 +117,10 @@ impl Tables {
                 counted.add(loose(index.identities.iter().skip(seen), contents));
             }
             Table::Matched => {
-                counted.add(index.matched.iter().skip(seen).map(|(content, _)| *content));
+                counted.add(index.matched.iter().skip(seen).map(|matched| matched.content));
+            }
+            Table::MatchedIdentities => {
+                counted.add(index.matched.iter().skip(seen).map(|matched| matched.identity));
             }
         }
         counted.copies.get(&hash).copied().unwrap_or(0)

@@ -23,7 +23,6 @@ impl Writer {
     /// Packs a commit into the buffer: blocks of about [`RAW_TARGET`], the extras with the last.
     pub(super) fn encode(
         &mut self,
-        mark: u64,
         first: u64,
         entries: &Entries,
         extras: &Extras,
@@ -43,7 +42,6 @@ impl Writer {
             let last = end == entries.len();
             let none = Extras::default();
             let header = self.encoder.push(
-                mark,
                 first + start as u64,
                 entries,
                 start..end,

@@ -11,7 +11,7 @@ use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
 use super::StoreError;
 use super::models::StoredModel;
 use super::pages::Pages;
-use super::rows::{RowSet, RowSetBuilder};
+use super::rows::{RowSet, RowSetBuilder, SHARD};
 use super::table::{Lookup, Table};
 
 /// New absolute values of the rows that increments touch.
@@ -134,7 +134,9 @@ fn rekeyed<'a>(
     shard: u16,
     drained: &[(&'a [u8], &'a [u8])],
 ) -> Increments<'a> {
-    let mut increments = Increments { rows: Vec::with_capacity(drained.len()), keys: Vec::new() };
+    let bytes = drained.iter().map(|(key, _)| key.len() + SHARD).sum();
+    let rows = Vec::with_capacity(drained.len());
+    let mut increments = Increments { rows, keys: Vec::with_capacity(bytes) };
     let windowed = stored.model.window_s.is_some();
     for (key, value) in drained {
         let start = increments.keys.len();
@@ -167,32 +169,42 @@ fn with_current(
     bad: &impl Fn(DecodeError) -> StoreError,
 ) -> Result<RowSet, StoreError> {
     let key = |row: &Increment<'_>| &wanted.keys[row.key.clone()];
-    let mut changed = RowSetBuilder::default();
+    let bytes = wanted.rows.iter().map(|row| row.key.len() + 2 * row.value.len()).sum();
+    let mut changed = RowSetBuilder::with_capacity(wanted.rows.len(), bytes);
     let mut lookup = Lookup::new(table, pages);
     let (mut value, mut merged) = (Vec::new(), Vec::new());
+    let merge = |a: &[u8], b: &[u8], out: &mut Vec<u8>| {
+        aggregate::merge(&model.measures, a, b, out).map_err(|error| {
+            // Whose fault it is: the plugin's, if its own bytes do not pass.
+            let checked = aggregate::check(&model.measures, b).map_err(bad);
+            checked.err().unwrap_or_else(|| StoreError::damaged(&pages.name, error))
+        })
+    };
     for same in wanted.rows.chunk_by(|a, b| key(a) == key(b)) {
-        let current = lookup.find(key(&same[0]))?;
+        let (key, first) = (key(&same[0]), same[0].value);
+        let current = lookup.find(key)?;
         let fresh = current.is_none();
-        value.clear();
-        let mut rest = same.iter();
-        if let Some(current) = current {
-            value.extend_from_slice(current);
-        } else if let Some(first) = rest.next() {
-            aggregate::check(&model.measures, first.value).map_err(bad)?;
-            value.extend_from_slice(first.value);
+        if current.is_none() {
+            aggregate::check(&model.measures, first).map_err(bad)?;
         }
-        for increment in rest {
+        if let [_] = same {
+            changed.push_with(key, fresh, |out| match current {
+                Some(current) => merge(current, first, out),
+                None => {
+                    out.extend_from_slice(first);
+                    Ok(())
+                }
+            })?;
+            continue;
+        }
+        value.clear();
+        value.extend_from_slice(current.unwrap_or(first));
+        for increment in &same[usize::from(fresh)..] {
             merged.clear();
-            if let Err(error) =
-                aggregate::merge(&model.measures, &value, increment.value, &mut merged)
-            {
-                // Whose fault it is: the plugin's, if its own bytes do not pass.
-                aggregate::check(&model.measures, increment.value).map_err(bad)?;
-                return Err(StoreError::damaged(&pages.name, error));
-            }
+            merge(&value, increment.value, &mut merged)?;
             std::mem::swap(&mut value, &mut merged);
         }
-        changed.push(key(&same[0]), &value, fresh);
+        changed.push(key, &value, fresh);
     }
     Ok(changed.finish())
 }

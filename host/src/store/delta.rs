@@ -23,7 +23,7 @@ pub(crate) struct Delta {
 pub(crate) fn write(batch: &mut Batch, sequence: u64, tables: &[RowSet]) -> u32 {
     let mut body = Vec::new();
     tables.iter().for_each(|rows| leb128::push_u64(rows.len() as u64, &mut body));
-    let mut writer = RowWriter::after(body);
+    let mut writer = RowWriter::after(body, tables.iter().map(RowSet::bytes).sum());
     for rows in tables {
         for row in 0..rows.len() {
             writer.push(rows.key(row), rows.value(row), rows.is_fresh(row));

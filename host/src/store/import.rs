@@ -222,8 +222,7 @@ impl Incoming {
                 return Err(ImportError::UnknownLogs { line: number, ident, logs });
             };
             let complete = base.complete_until_us.or(line.complete_until_us);
-            let complete =
-                complete.ok_or_else(|| ImportError::NoCompleteUntil { line: number, ident })?;
+            let complete = complete.ok_or(ImportError::NoCompleteUntil { line: number, ident })?;
             until_us = rest_on(&mut record, &manifest, complete, number)?;
         }
         database.drop_beside(&manifest)?;

@@ -4,7 +4,6 @@
 //! As bytes a row is `bytes shared with the key before, rest of the key (length, bytes),
 //! value length * 2 + fresh, value`; numbers are LEB128.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -117,38 +116,63 @@ impl RowSetBuilder {
         self.0.fresh += u32::from(fresh);
     }
 
+    /// Room for `rows` rows of `bytes` bytes together.
+    pub(crate) fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let (bytes, rows) = (Vec::with_capacity(bytes), Vec::with_capacity(rows));
+        Self(RowSet { bytes, rows, fresh: 0 })
+    }
+
+    /// As [`RowSetBuilder::push`]; `write` appends the value and nothing if it fails.
+    pub(crate) fn push_with<E>(
+        &mut self,
+        key: &[u8],
+        fresh: bool,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.0.bytes.len();
+        self.0.bytes.extend_from_slice(key);
+        let written = write(&mut self.0.bytes);
+        if written.is_err() {
+            self.0.bytes.truncate(start);
+            return written;
+        }
+        let value = (self.0.bytes.len() - start - key.len()) as u32;
+        self.0.rows.push(RowAt { start, key: key.len() as u32, value, fresh_before: self.0.fresh });
+        self.0.fresh += u32::from(fresh);
+        Ok(())
+    }
+
+    fn copy(&mut self, from: &RowSet, row: usize, fresh: bool) {
+        let at = from.rows[row];
+        let start = self.0.bytes.len();
+        let end = at.start + (at.key + at.value) as usize;
+        self.0.bytes.extend_from_slice(&from.bytes[at.start..end]);
+        self.0.rows.push(RowAt { start, fresh_before: self.0.fresh, ..at });
+        self.0.fresh += u32::from(fresh);
+    }
+
+    /// The rows, without much more memory than they need.
     pub(crate) fn finish(mut self) -> RowSet {
-        self.0.bytes.shrink_to_fit();
-        self.0.rows.shrink_to_fit();
+        let (bytes, rows) = (self.0.bytes.len(), self.0.rows.len());
+        self.0.bytes.shrink_to(bytes + bytes / 4);
+        self.0.rows.shrink_to(rows + rows / 4);
         self.0
     }
 }
 
 /// Lays `new` over `old`; rows of `new` win, and a row fresh in either is fresh.
 pub(crate) fn overlay(old: &RowSet, new: &RowSet) -> RowSet {
-    let mut merged = RowSetBuilder::default();
-    merged.0.bytes.reserve(old.bytes.len() + new.bytes.len());
-    merged.0.rows.reserve(old.len() + new.len());
-    let (mut i, mut j) = (0, 0);
-    while i < old.len() && j < new.len() {
-        match old.key(i).cmp(new.key(j)) {
-            Ordering::Less => {
-                merged.push(old.key(i), old.value(i), old.is_fresh(i));
-                i += 1;
-            }
-            Ordering::Greater => {
-                merged.push(new.key(j), new.value(j), new.is_fresh(j));
-                j += 1;
-            }
-            Ordering::Equal => {
-                merged.push(new.key(j), new.value(j), old.is_fresh(i) || new.is_fresh(j));
-                i += 1;
-                j += 1;
-            }
-        }
+    let (rows, bytes) = (old.len() + new.len(), old.bytes.len() + new.bytes.len());
+    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
+    let mut i = 0;
+    for j in 0..new.len() {
+        let end = old.seek(i, new.key(j));
+        (i..end).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
+        let same = end < old.len() && old.key(end) == new.key(j);
+        merged.copy(new, j, new.is_fresh(j) || same && old.is_fresh(end));
+        i = end + usize::from(same);
     }
-    (i..old.len()).for_each(|row| merged.push(old.key(row), old.value(row), old.is_fresh(row)));
-    (j..new.len()).for_each(|row| merged.push(new.key(row), new.value(row), new.is_fresh(row)));
+    (i..old.len()).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
     merged.finish()
 }
 
@@ -184,8 +208,9 @@ impl RowWriter {
         self.last_key.extend_from_slice(&key[shared..]);
     }
 
-    /// Appends to `bytes`.
-    pub(crate) fn after(bytes: Vec<u8>) -> Self {
+    /// Appends to `bytes`, about `more` of them.
+    pub(crate) fn after(mut bytes: Vec<u8>, more: usize) -> Self {
+        bytes.reserve(more);
         Self { bytes, last_key: Vec::new() }
     }
 

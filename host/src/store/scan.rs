@@ -40,6 +40,7 @@ pub struct Rows {
 }
 
 type Row = (Vec<u8>, Vec<u8>);
+type RowRef<'a> = (&'a [u8], &'a [u8]);
 
 impl Rows {
     pub(crate) fn new(
@@ -263,7 +264,7 @@ impl Merge {
     }
 
     /// The next row with its stored key.
-    pub(crate) fn next_stored(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub(crate) fn next_stored(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         let next = self.next()?;
         Ok(next.map(|(layer, row)| {
             let rows = &self.layers[layer].rows;

@@ -438,8 +438,8 @@ impl StatStore {
     ) -> Result<Folded, StoreError> {
         let mut folded = Folded::default();
         let mut due = self.rows_due(tables, layout);
-        for model in 0..tables.len() {
-            let (shape, table) = (self.shape(model), &mut tables[model]);
+        for (model, table) in tables.iter_mut().enumerate() {
+            let shape = self.shape(model);
             let pages_left = self.tuning.batch_pages.saturating_sub(folded.parts);
             if table.frozen.left() == 0 || due == 0 || pages_left == 0 {
                 continue;

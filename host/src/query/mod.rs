@@ -14,7 +14,6 @@ mod run;
 mod run_tests;
 mod select;
 pub mod shape;
-pub mod source;
 pub mod status;
 mod table;
 pub mod time;
@@ -25,6 +24,5 @@ pub use catalog::{
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
-pub use source::{KeyBounds, Order, ReadError, Row, RowSource};
 pub use status::Status;
 pub use table::{Column, Table};

@@ -15,7 +15,7 @@ use super::snapshot::Pin;
 use super::table::Table;
 
 /// In which order rows are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Ascending by key: oldest window first.
     #[default]

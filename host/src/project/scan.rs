@@ -20,7 +20,7 @@ pub(super) struct Index {
     marks: Vec<u32>,
     /// For each mark that opens a container: the mark that closes it.
     links: Vec<u32>,
-    /// Quotes that open or close a string.
+    /// Quotes that open or close a string, a bit for each byte; what lies past the text is stale.
     quotes: Vec<u64>,
     backslashes: Vec<u64>,
     /// Containers open at this point of the scan: mark << 1 | is array.
@@ -71,9 +71,12 @@ impl Index {
         text: &[u8],
         bounds: Bounds,
     ) -> Result<(), Reject> {
-        self.quotes.clear();
-        self.backslashes.clear();
         self.open.clear();
+        let words = text.len() / 64 + 1;
+        if self.quotes.len() < words {
+            self.quotes.resize(words, 0);
+            self.backslashes.resize(words, 0);
+        }
         self.any_backslash = false;
         if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
             return Err(Reject::Malformed);
@@ -110,8 +113,8 @@ impl Index {
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
-        self.quotes.push(quotes);
-        self.backslashes.push(masks.backslashes);
+        self.quotes[start / 64] = quotes;
+        self.backslashes[start / 64] = masks.backslashes;
         self.any_backslash |= masks.backslashes != 0;
 
         let marks = masks.marks & !string;

@@ -54,10 +54,15 @@ pub trait StatObject: Send {
 
     /// Hands all increments since the last drain to `sink`, in key order, and forgets them.
     ///
-    /// The dictionaries are those of the batches folded since the last drain.
+    /// The dictionaries are those of the batches folded since the last drain: topics first, then one
+    /// for each wanted field in the order of the manifest, [`DictionaryAbi::empty`] where the field
+    /// is not `Sym`.
     /// Thread: worker. State: not after an error.
-    fn drain(&mut self, dictionaries: RSlice<'_, DictionaryAbi<'_>>, sink: SinkAbi<'_>)
-    -> RResult<(), RString>;
+    fn drain(
+        &mut self,
+        dictionaries: RSlice<'_, DictionaryAbi<'_>>,
+        sink: SinkAbi<'_>,
+    ) -> RResult<(), RString>;
 
     /// Takes earlier rows (a block, see [`crate::encoding`]) of model number `model`; before the first fold only.
     ///
@@ -189,11 +194,27 @@ extern "C" fn no_text<'a>(_: *const (), _: u32) -> RStr<'a> {
     RStr::from_str("")
 }
 
+/// # Safety
+///
+/// `texts` is a `&'a Vec<Box<str>>`.
+unsafe extern "C" fn text_of<'a>(texts: *const (), code: u32) -> RStr<'a> {
+    // SAFETY: the caller's promise, kept by `DictionaryAbi::of`.
+    let texts: &'a Vec<Box<str>> = unsafe { &*texts.cast() };
+    texts.get(code as usize).map_or(RStr::from_str(""), |text| RStr::from_str(text))
+}
+
 impl<'a> DictionaryAbi<'a> {
     /// A dictionary without entries: for columns that are not `Sym`.
     #[must_use]
     pub const fn empty() -> Self {
         Self { context: std::ptr::null(), lookup: no_text, len: 0 }
+    }
+
+    /// The dictionary of `texts`, whose codes are their places; for tests and for short lists.
+    #[must_use]
+    pub fn of(texts: &'a Vec<Box<str>>) -> Self {
+        let context = std::ptr::from_ref(texts).cast();
+        Self { context, lookup: text_of, len: texts.len() as u32 }
     }
 
     /// Text of `code`; `None` where no such code exists.

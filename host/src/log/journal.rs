@@ -171,6 +171,11 @@ impl Journal {
         self.log.hold(from)
     }
 
+    /// Says that the source has ended: nothing will be appended any more.
+    pub fn finish(&self) {
+        self.log.finish();
+    }
+
     /// How far back duplicates are recognised.
     #[must_use]
     pub fn horizon(&self) -> HorizonStatus {

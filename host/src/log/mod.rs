@@ -5,7 +5,9 @@
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
 pub mod coverage;
+pub mod demo;
 pub mod fill;
+pub mod file;
 pub mod history;
 pub mod horizon;
 pub mod identity;
@@ -13,6 +15,8 @@ pub mod ingest;
 pub mod journal;
 pub mod seam;
 pub mod segment;
+pub mod source;
+pub mod stdin;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -125,6 +129,15 @@ pub trait Log: Send + Sync {
     fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError>;
     /// Start of the first chunk whose largest event time is `time_us` or later; `start()` when unknown.
     fn first_at(&self, time_us: i64) -> Offset;
+    /// Smallest event time of the records from `from` on; `None` when unknown.
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        let _ = from;
+        None
+    }
+    /// Tells what is special about the log: horizon, holes, fills, losses.
+    fn describe(&self, status: &mut crate::query::LogStatus) {
+        let _ = status;
+    }
     /// Number of records in `range`, where an index knows; for lag only.
     fn count(&self, range: Range<Offset>) -> Option<u64>;
     /// Size of `range` in bytes, roughly; for progress only.

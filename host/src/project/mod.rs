@@ -22,6 +22,7 @@
 //! value [`INVALID`](statmill_plugin_api::abi::state::INVALID). What no pointer leads to is not looked at.
 
 mod batch;
+mod classify;
 mod decode;
 mod dictionary;
 mod envelope;

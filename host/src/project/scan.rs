@@ -4,59 +4,14 @@
 //! strings (*marks*), for each opening bracket the mark that closes it, and bitmaps of quotes and
 //! backslashes. The walk goes by the index alone and never needs to scan for the end of anything.
 //! 64 bytes are classified at a time, by [`Scalar`] or by a vector unit (`simd.rs`); what follows from
-//! the masks is the same code for all.
+//! the masks is the same code for all machines.
 
 use crate::project::Reject;
+use crate::project::classify::{Classify, Scalar};
 use crate::project::simd::{self, Avx2};
 
 /// Marks kept room for between messages; more is given back after a large one.
 const KEPT_MARKS: usize = 1 << 16;
-
-/// One bit for each of 64 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Masks {
-    pub(super) quotes: u64,
-    pub(super) backslashes: u64,
-    /// `{ } [ ]`
-    pub(super) brackets: u64,
-    /// Brackets, `:` and `,`.
-    pub(super) marks: u64,
-}
-
-/// Classifies 64 bytes at once.
-pub(super) trait Classify: Copy {
-    fn masks(self, block: &[u8; 64]) -> Masks;
-
-    /// Bit `n` of the result is the parity of the bits `0..=n`.
-    fn prefix_xor(self, bits: u64) -> u64;
-}
-
-/// The classification that needs no vector unit.
-#[derive(Clone, Copy)]
-pub(super) struct Scalar;
-
-impl Classify for Scalar {
-    #[inline(always)]
-    fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = Masks { quotes: 0, backslashes: 0, brackets: 0, marks: 0 };
-        for (at, &byte) in block.iter().enumerate() {
-            masks.quotes |= u64::from(byte == b'"') << at;
-            masks.backslashes |= u64::from(byte == b'\\') << at;
-            masks.brackets |= u64::from(matches!(byte | 0x20, b'{' | b'}')) << at;
-            masks.marks |= u64::from(matches!(byte, b':' | b',')) << at;
-        }
-        masks.marks |= masks.brackets;
-        masks
-    }
-
-    #[inline(always)]
-    fn prefix_xor(self, mut bits: u64) -> u64 {
-        for shift in [1, 2, 4, 8, 16, 32] {
-            bits ^= bits << shift;
-        }
-        bits
-    }
-}
 
 /// The structure of one message; its room is used again for the next.
 #[derive(Debug, Default)]

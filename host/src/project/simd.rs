@@ -1,10 +1,11 @@
 //! Classification of 64 bytes at once with AVX2 and carry-less multiplication.
 //!
 //! Whether the machine has both is asked at run time; elsewhere (other x86-64, aarch64) the scalar
-//! classification of `scan.rs` serves, to which this one is equal bit for bit.
+//! classification of `classify.rs` serves, to which this one is equal bit for bit.
 
 use crate::project::Reject;
-use crate::project::scan::{Bounds, Classify, Index, Masks};
+use crate::project::classify::{Classify, Masks};
+use crate::project::scan::{Bounds, Index};
 
 /// Proof that this machine has AVX2, PCLMULQDQ, POPCNT, BMI1 and BMI2.
 #[derive(Clone, Copy, Debug)]
@@ -61,24 +62,45 @@ mod x86_64 {
     #[target_feature(enable = "avx2")]
     fn masks(block: &[u8; 64]) -> Masks {
         // SAFETY: both loads lie inside the 64 bytes and need no alignment.
-        let halves = unsafe {
+        let (low, high) = unsafe {
             let start = block.as_ptr();
-            [_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast())]
+            (_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast()))
         };
-        let [low, high] = halves.map(|half| {
-            let is = |byte: u8| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte as i8));
-            // `[` and `]` differ from `{` and `}` in this bit only.
-            let folded = _mm256_or_si256(half, _mm256_set1_epi8(0x20));
-            let brackets = _mm256_or_si256(
-                _mm256_cmpeq_epi8(folded, _mm256_set1_epi8(b'{' as i8)),
-                _mm256_cmpeq_epi8(folded, _mm256_set1_epi8(b'}' as i8)),
-            );
-            let marks = _mm256_or_si256(brackets, _mm256_or_si256(is(b':'), is(b',')));
-            [is(b'"'), is(b'\\'), brackets, marks]
-                .map(|mask| u64::from(_mm256_movemask_epi8(mask) as u32))
-        });
-        let whole = |mask: usize| low[mask] | high[mask] << 32;
-        Masks { quotes: whole(0), backslashes: whole(1), brackets: whole(2), marks: whole(3) }
+        let (low, high) = (half(low), half(high));
+        Masks {
+            quotes: low.quotes | high.quotes << 32,
+            backslashes: low.backslashes | high.backslashes << 32,
+            brackets: low.brackets | high.brackets << 32,
+            marks: low.marks | high.marks << 32,
+        }
+    }
+
+    // Plain functions, not closures: what is handed to code without the feature is not inlined there.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn half(bytes: __m256i) -> Masks {
+        // `[` and `]` differ from `{` and `}` in this bit only.
+        let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+        let brackets = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
+        let others = _mm256_or_si256(equal(bytes, b':'), equal(bytes, b','));
+        Masks {
+            quotes: bits(equal(bytes, b'"')),
+            backslashes: bits(equal(bytes, b'\\')),
+            brackets: bits(brackets),
+            marks: bits(_mm256_or_si256(brackets, others)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn equal(bytes: __m256i, byte: u8) -> __m256i {
+        _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn bits(mask: __m256i) -> u64 {
+        u64::from(_mm256_movemask_epi8(mask) as u32)
     }
 
     #[inline]
@@ -103,11 +125,11 @@ impl Avx2 {
 #[cfg(not(target_arch = "x86_64"))]
 impl Classify for Avx2 {
     fn masks(self, block: &[u8; 64]) -> Masks {
-        crate::project::scan::Scalar.masks(block)
+        crate::project::classify::Scalar.masks(block)
     }
 
     fn prefix_xor(self, bits: u64) -> u64 {
-        crate::project::scan::Scalar.prefix_xor(bits)
+        crate::project::classify::Scalar.prefix_xor(bits)
     }
 }
 

@@ -55,7 +55,7 @@ fn verdict(batch: &Batch) -> Option<Reject> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn values_of_well_formed_messages_equal_serde_json(text in message(), fields in fields()) {

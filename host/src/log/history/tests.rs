@@ -217,7 +217,9 @@ fn a_fill_goes_on_at_whatever_page_it_was_stopped() {
             host = reopen(host.dir);
         }
         assert_eq!(host.texts(), expected, "{size} rows a page");
-        assert_eq!(reopen(host.dir).fill.state(), FillState::Complete);
+        let host = reopen(host.dir);
+        assert_eq!(host.fill.state(), FillState::Complete);
+        assert_eq!(host.fill.fetched().known, 4);
     }
 }
 

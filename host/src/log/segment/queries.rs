@@ -7,6 +7,7 @@ use super::index::{NO_TIME, Section, Summary};
 use super::segments::SegmentLog;
 use super::tables::{Table, touches};
 use crate::log::{LogError, Offset};
+use crate::query::{Hole, LogStatus};
 
 impl SegmentLog {
     pub(crate) fn count(&self, range: Range<Offset>) -> u64 {
@@ -30,6 +31,16 @@ impl SegmentLog {
         };
         state.sealed.iter().map(|segment| share(&segment.summary)).sum::<u64>()
             + share(&state.index.summary)
+    }
+
+    /// Adds what can no longer be read.
+    pub(crate) fn describe(&self, status: &mut LogStatus) {
+        let state = self.state.read();
+        status.holes.extend(state.losses.iter().map(|loss| Hole {
+            start: loss.range.start,
+            end: loss.range.end,
+            reason: loss.reason.clone(),
+        }));
     }
 
     /// Smallest event time of the records from `from` on, or an earlier one; `None` without records.

@@ -130,12 +130,13 @@ fn post(url: &Mutex<Option<String>>, first: u64, body: &str) -> bool {
 fn wait_level(running: &Running) {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let status: Value = ureq::get(format!("{}/api/_status", running.url))
+        let text = ureq::get(format!("{}/api/_status", running.url))
             .call()
             .unwrap()
             .body_mut()
-            .read_json()
+            .read_to_string()
             .unwrap();
+        let status: Value = serde_json::from_str(&text).unwrap();
         let level = status["stats"].as_array().unwrap().iter().all(|stat| {
             let accepted = stat["positions"]
                 .as_object()

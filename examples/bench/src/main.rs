@@ -68,13 +68,13 @@ const ANSWERS: [Answer; 6] = [
     Answer {
         table: "users",
         ident: "activity-users",
-        model: "users",
+        model: "by_user",
         columns: &[("username", Form::Plain), ("count", Form::Plain)],
     },
     Answer {
         table: "packages",
         ident: "activity-packages",
-        model: "packages",
+        model: "by_package",
         columns: &[("package", Form::Plain), ("count", Form::Plain)],
     },
     Answer {

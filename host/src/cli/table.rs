@@ -5,8 +5,9 @@
 use std::io::{self, Write};
 
 use crate::query::status::{PluginReport, StatStatus};
-use crate::query::{Limits, Query, QueryError, RowSource, Selection, Table};
+use crate::query::{Limits, Query, QueryError, Selection, Table};
 use crate::render::{csv, json, text};
+use crate::store::Snapshot;
 
 /// Rows held in memory at a time.
 const PART_ROWS: u64 = 5_000;
@@ -65,13 +66,13 @@ impl OutputError {
 ///
 /// [`OutputError`].
 pub fn show(
-    source: &dyn RowSource,
+    snapshot: &Snapshot,
     query: &Query,
     limits: &Limits,
     format: OutputFormat,
     out: &mut dyn Write,
 ) -> Result<(), OutputError> {
-    let selection = Selection::new(source, query, limits)?;
+    let selection = Selection::new(snapshot, query, limits)?;
     let (mut at, end) = if query.page > 1 || query.rows_per_page.is_some() {
         let rows = query.rows_per_page.unwrap_or(limits.default_rows_per_page);
         let skip = (query.page - 1).saturating_mul(rows);
@@ -255,7 +256,7 @@ mod tests {
         }
         let query = params::parse(query.iter().copied(), 0).unwrap();
         let mut out = Vec::new();
-        show(&source, &query, &Limits::default(), format, &mut out).unwrap();
+        show(&source.snapshot(), &query, &Limits::default(), format, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

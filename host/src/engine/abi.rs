@@ -1,7 +1,8 @@
 //! Calls into a stat: host batches as borrowed ABI batches, drained blocks as owned bytes.
 
-use abi_stable::std_types::{RResult, RSlice};
-use statmill_plugin_api::abi::{BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, SinkAbi, StatBox};
+use statmill_plugin_api::abi::{
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, SinkAbi, StatBox,
+};
 use statmill_plugin_api::manifest::FieldKind;
 
 use crate::project::{Batch, Generation};

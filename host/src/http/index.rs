@@ -15,9 +15,10 @@ use super::schema::{ModelSchema, models};
 use super::{Answer, App};
 use crate::query::params::{self, flag};
 use crate::query::time::{UtcTime, now_us};
-use crate::query::{CompleteUntil, Format, KeyBounds, Order, QueryError, StatState, StatView};
+use crate::query::{CompleteUntil, Format, QueryError, StatState, StatView};
 use crate::render::html::{self, StatLine, encode};
 use crate::render::json;
+use crate::store::{KeyBounds, Order};
 
 /// `/api` was never a list of its own: clients find the list one slash further.
 pub(super) async fn redirect() -> Response {
@@ -188,9 +189,8 @@ impl<'a> Detail<'a> {
 /// The time of the first or last row of a stat's first model, where it has times.
 fn edge(view: &StatView, order: Order) -> Result<Option<UtcTime>, QueryError> {
     use crate::query::shape::ModelShape;
-    let models = view.snapshot.models();
-    let Some((_, model)) = models.first() else { return Ok(None) };
-    let shape = ModelShape::new(model);
+    let Some(stored) = view.snapshot.models().first() else { return Ok(None) };
+    let shape = ModelShape::new(&stored.model);
     let row = view.snapshot.scan(0, &KeyBounds::default(), order, 0).next();
     match row {
         Some(row) if shape.has_time() => Ok(shape.shown_time(&row?.0)?.map(UtcTime)),

@@ -102,7 +102,7 @@ impl From<QueryError> for Problem {
             QueryError::TooManyRows { .. } | QueryError::TooSlow { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
-            QueryError::Read(_) | QueryError::Damaged(_) => {
+            QueryError::Store(_) | QueryError::Damaged(_) => {
                 tracing::error!(error = detail, "a query failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }

@@ -68,7 +68,7 @@ pub(super) async fn get(
     let place =
         Place { base: headers::base(app.options.base_url.as_deref(), &uri, &request), name, pairs };
     app.blocking(move |app| {
-        let answer = query::run(&*found.view.snapshot, &query, &app.options.limits)?;
+        let answer = query::run(&found.view.snapshot, &query, &app.options.limits)?;
         let (content_type, body) = write(&found, &query, chosen, &answer, &place);
         let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
         headers::describe(&mut response, found.view.complete_until, &etag, is_private);

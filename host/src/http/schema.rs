@@ -33,10 +33,11 @@ pub(super) struct ModelSchema {
 
 pub(super) fn models(view: &StatView) -> Vec<ModelSchema> {
     let models = view.snapshot.models();
-    let schema = models.iter().enumerate().map(|(at, (name, model))| {
+    let schema = models.iter().enumerate().map(|(at, stored)| {
+        let (name, model) = (&stored.name, &stored.model);
         let shape = ModelShape::new(model);
         ModelSchema {
-            name: (*name).to_owned(),
+            name: name.clone(),
             rows: view.snapshot.rows(at),
             window_s: model.window_s,
             retention_s: model.retention_s,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use abi_stable::std_types::RStr;
+use statmill_plugin_api::abi::RStr;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::abi::DictionaryAbi;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::source::RowSource;
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
+use crate::store::Snapshot;
 
 /// The stats that can be asked.
 ///
@@ -39,7 +39,7 @@ pub trait Catalog: Send + Sync {
 #[derive(Clone)]
 pub struct StatView {
     /// Rows and manifest.
-    pub snapshot: Arc<dyn RowSource>,
+    pub snapshot: Arc<Snapshot>,
     /// `<boot>.<commit>`: changes whenever the rows may have.
     pub version: String,
     /// Up to when the rows account for all that reached the host.

@@ -1,15 +1,17 @@
 //! Rows in memory, for tests.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
 use statmill_plugin_api::aggregate::{Count, MeasureOptions, Stamp3, State};
-use statmill_plugin_api::encoding::{Value, encode_key};
+use statmill_plugin_api::encoding::{BlockWriter, Value, encode_key};
 use statmill_plugin_api::manifest::{
     Aggregator, Dimension, Measure, ModelManifest, Stamp, StatManifest, ValueKind,
 };
 
-use super::source::{KeyBounds, Order, ReadError, Row, RowSource};
+use crate::store::{Database, Snapshot, StatRecord, Tuning};
 
 /// One model of counts.
 pub(crate) struct MemoryRows {
@@ -68,41 +70,16 @@ impl MemoryRows {
         count.encode(&MeasureOptions::DEFAULT, &mut value);
         self.rows.insert(key, value);
     }
-}
 
-impl RowSource for MemoryRows {
-    fn manifest(&self) -> &StatManifest {
-        &self.manifest
-    }
-
-    fn models(&self) -> Vec<(&str, &ModelManifest)> {
-        self.manifest.models.iter().map(|model| (model.name.as_str(), model)).collect()
-    }
-
-    fn rows(&self, _: usize) -> u64 {
-        self.rows.len() as u64
-    }
-
-    fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, ReadError> {
-        Ok(self.scan(model, bounds, Order::Asc, 0).count() as u64)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        _: usize,
-        bounds: &KeyBounds,
-        order: Order,
-        skip: u64,
-    ) -> Box<dyn Iterator<Item = Result<Row, ReadError>> + 'a> {
-        let to = bounds.to.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        if matches!(&to, Bound::Excluded(to) if *to <= bounds.from) {
-            return Box::new(std::iter::empty());
+    /// The rows as a store in memory gives them.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let mut block = BlockWriter::new();
+        for (key, value) in &self.rows {
+            block.push(key, value);
         }
-        let rows = self.rows.range((Bound::Included(bounds.from.clone()), to));
-        let rows = rows.map(|(key, value)| Ok((key.clone(), value.clone())));
-        match order {
-            Order::Asc => Box::new(rows.skip(skip as usize)),
-            Order::Desc => Box::new(rows.rev().skip(skip as usize)),
-        }
+        let database = Database::in_memory(Tuning::default()).unwrap();
+        let mut stat = database.open_stat(&self.manifest).unwrap();
+        stat.commit(&[(0, block.into_bytes())], StatRecord::default()).unwrap();
+        stat.snapshot()
     }
 }

@@ -14,7 +14,6 @@ mod run;
 mod run_tests;
 mod select;
 pub mod shape;
-pub mod source;
 pub mod status;
 mod table;
 pub mod time;
@@ -25,11 +24,11 @@ pub use catalog::{
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
-pub use source::{KeyBounds, Order, ReadError, Row, RowSource};
+pub use crate::store::Order;
+pub use statmill_plugin_api::encoding::Value;
 pub use status::{
     Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,
     Progress, StatStatus, Status, TimeSpan,
 };
-pub use statmill_plugin_api::encoding::Value;
 pub use table::{Column, Table};
 pub use time::UtcTime;

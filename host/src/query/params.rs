@@ -7,8 +7,8 @@
 use serde::Serialize;
 
 use super::filter::Condition;
-use super::source::Order;
 use super::time;
+use crate::store::Order;
 
 /// The most filters one query may have.
 const MAX_FILTERS: usize = 32;

@@ -6,8 +6,8 @@ use statmill_plugin_api::encoding::DecodeError;
 
 use super::params::{ParamError, Query};
 use super::select::Selection;
-use super::source::{ReadError, RowSource};
 use super::table::Table;
+use crate::store::{Snapshot, StoreError};
 
 /// What a query may cost.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ pub enum QueryError {
     TooSlow { max_time: Duration },
     /// The store failed.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Store(#[from] StoreError),
     /// A row is not in the encoding of its model.
     #[error("a stored row is damaged: {0}")]
     Damaged(#[from] DecodeError),
@@ -102,8 +102,8 @@ pub enum QueryError {
 /// # Errors
 ///
 /// [`QueryError`].
-pub fn run(source: &dyn RowSource, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
-    let selection = Selection::new(source, query, limits)?;
+pub fn run(snapshot: &Snapshot, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
+    let selection = Selection::new(snapshot, query, limits)?;
     let total = selection.total();
     let rows_per_page = query
         .rows_per_page

@@ -25,7 +25,7 @@ fn shown(table: &Table) -> Vec<String> {
 fn ask(rows: &MemoryRows, query: &str) -> Result<Vec<String>, QueryError> {
     let pairs = query.split('&').filter_map(|part| part.split_once('='));
     let query = params::parse(pairs, 0).map_err(QueryError::Params)?;
-    run(rows, &query, &Limits::default()).map(|answer| shown(&answer.table))
+    run(&rows.snapshot(), &query, &Limits::default()).map(|answer| shown(&answer.table))
 }
 
 fn users() -> MemoryRows {
@@ -104,10 +104,10 @@ fn a_time_that_is_a_dimension_orders_like_a_window() {
 fn a_filter_over_too_many_rows_is_refused_before_reading() {
     let query = params::parse([("user", "ann")], 0).unwrap();
     let limits = Limits { max_rows: 5, ..Limits::default() };
-    let error = run(&users(), &query, &limits).unwrap_err();
+    let error = run(&users().snapshot(), &query, &limits).unwrap_err();
     assert!(matches!(error, QueryError::TooManyRows { rows: 6, max_rows: 5 }));
     let narrowed = params::parse([("user", "ann"), ("start", "2")], 0).unwrap();
-    assert!(run(&users(), &narrowed, &limits).is_ok());
+    assert!(run(&users().snapshot(), &narrowed, &limits).is_ok());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_query_that_takes_too_long_ends() {
     }
     let limits = Limits { max_time: Duration::ZERO, ..Limits::default() };
     let query = params::parse([("volume", "2")], 0).unwrap();
-    assert!(matches!(run(&rows, &query, &limits), Err(QueryError::TooSlow { .. })));
+    assert!(matches!(run(&rows.snapshot(), &query, &limits), Err(QueryError::TooSlow { .. })));
 }
 
 #[test]

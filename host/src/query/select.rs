@@ -5,6 +5,7 @@
 //! of each time, and those of the part's times once more. Memory is bounded by the part and by the
 //! number of times.
 
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use statmill_plugin_api::encoding::Value;
@@ -13,9 +14,12 @@ use super::filter::{Filter, Operator};
 use super::params::{ParamError, Query, quoted};
 use super::run::{Limits, QueryError};
 use super::shape::{KeyTime, ModelShape};
-use super::source::{KeyBounds, Order, Row, RowSource};
 use super::table::{Column, Table};
 use super::time::now_us;
+use crate::store::{KeyBounds, Order, Snapshot};
+
+/// Key and value, encoded.
+type Row = (Vec<u8>, Vec<u8>);
 
 /// What a query matches among the rows of one stat, as columns it shows.
 pub struct Selection<'a> {
@@ -33,23 +37,19 @@ impl<'a> Selection<'a> {
     /// # Errors
     ///
     /// [`QueryError`], but never [`QueryError::NoSuchPage`]: pages are the caller's.
-    pub fn new(
-        source: &'a dyn RowSource,
-        query: &Query,
-        limits: &Limits,
-    ) -> Result<Self, QueryError> {
-        let models = source.models();
+    pub fn new(snapshot: &'a Snapshot, query: &Query, limits: &Limits) -> Result<Self, QueryError> {
+        let models = snapshot.models();
         let is_wanted = |name: &str| query.model.as_ref().is_none_or(|wanted| wanted == name);
-        let found = models.iter().enumerate().find(|(_, (name, _))| is_wanted(name));
-        let Some((at, &(name, model))) = found else {
-            let names: Vec<_> = models.iter().map(|(name, _)| *name).collect();
+        let found = models.iter().enumerate().find(|(_, stored)| is_wanted(&stored.name));
+        let Some((at, stored)) = found else {
+            let names: Vec<_> = models.iter().map(|stored| stored.name.as_str()).collect();
             return Err(refused("model", "the stat has no such model".to_owned(), &names));
         };
-        let shape = ModelShape::new(model);
+        let shape = ModelShape::new(&stored.model);
         let (columns, chosen) = projection(&shape, query)?;
-        let scan = Scan::new(source, at, shape, query, limits)?;
+        let scan = Scan::new(snapshot, at, shape, query, limits)?;
         let total = scan.total()?.min(query.limit.unwrap_or(u64::MAX));
-        Ok(Self { name, scan, total, columns, chosen })
+        Ok(Self { name: &stored.name, scan, total, columns, chosen })
     }
 
     /// Name of the model the rows are of.
@@ -119,7 +119,7 @@ fn projection(
 
 /// The rows of one model that a query matches, in its order.
 struct Scan<'a> {
-    source: &'a dyn RowSource,
+    snapshot: &'a Snapshot,
     model: usize,
     shape: ModelShape<'a>,
     /// None: no row can match.
@@ -133,7 +133,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(
-        source: &'a dyn RowSource,
+        snapshot: &'a Snapshot,
         model: usize,
         shape: ModelShape<'a>,
         query: &Query,
@@ -167,7 +167,7 @@ impl<'a> Scan<'a> {
         let order = query.order.unwrap_or(newest_first);
         let clock = Clock { start: Instant::now(), max_time: limits.max_time };
         let mut scan =
-            Self { source, model, shape, bounds, order, filters, matches: Vec::new(), clock };
+            Self { snapshot, model, shape, bounds, order, filters, matches: Vec::new(), clock };
         if !scan.filters.is_empty() {
             scan.matches = scan.count_matches(limits.max_rows)?;
         }
@@ -180,7 +180,7 @@ impl<'a> Scan<'a> {
             Some(_) if !self.filters.is_empty() => {
                 Ok(self.matches.iter().map(|(_, count)| count).sum())
             }
-            Some(bounds) => Ok(self.source.count(self.model, bounds)?),
+            Some(bounds) => Ok(self.snapshot.count(self.model, bounds)?),
         }
     }
 
@@ -206,7 +206,7 @@ impl<'a> Scan<'a> {
         take: u64,
     ) -> Result<Vec<Row>, QueryError> {
         let mut rows = Vec::new();
-        for row in self.source.scan(self.model, bounds, order, skip).take(to_usize(take)) {
+        for row in self.snapshot.scan(self.model, bounds, order, skip).take(to_usize(take)) {
             self.clock.check(rows.len())?;
             rows.push(row?);
         }
@@ -222,20 +222,21 @@ impl<'a> Scan<'a> {
         take: u64,
     ) -> Result<Vec<Row>, QueryError> {
         let descending =
-            |bounds: &KeyBounds, skip| self.source.scan(self.model, bounds, Order::Desc, skip);
+            |bounds: &KeyBounds, skip| self.snapshot.scan(self.model, bounds, Order::Desc, skip);
         let Some(first) = descending(bounds, skip).next() else { return Ok(Vec::new()) };
         let time = self.shape.key_time(&first?.0)?;
         let here = self.shape.at(time);
-        let newer = match here.to.clone() {
-            Some(from) => {
-                self.source.count(self.model, &KeyBounds { from, to: bounds.to.clone() })?
+        let newer = match here.end.clone() {
+            Bound::Excluded(next) => {
+                let newer = KeyBounds { start: Bound::Included(next), end: bounds.end.clone() };
+                self.snapshot.count(self.model, &newer)?
             }
-            None => 0,
+            _ => 0,
         };
         // The first time may be entered in its middle.
         let mut rows = self.read(&here, Order::Asc, skip - newer, take)?;
 
-        let older = KeyBounds { from: bounds.from.clone(), to: Some(here.from) };
+        let older = KeyBounds { start: bounds.start.clone(), end: self.shape.before(time) };
         let mut block: Vec<Row> = Vec::new();
         let mut block_time = None;
         for row in descending(&older, 0) {
@@ -267,13 +268,13 @@ impl<'a> Scan<'a> {
 
     fn count_matches(&self, max_rows: u64) -> Result<Vec<(KeyTime, u64)>, QueryError> {
         let Some(bounds) = &self.bounds else { return Ok(Vec::new()) };
-        let rows = self.source.count(self.model, bounds)?;
+        let rows = self.snapshot.count(self.model, bounds)?;
         if rows > max_rows {
             return Err(QueryError::TooManyRows { rows, max_rows });
         }
         let mut matches: Vec<(KeyTime, u64)> = Vec::new();
         let mut cells = Vec::new();
-        let scan = self.source.scan(self.model, bounds, Order::Asc, 0);
+        let scan = self.snapshot.scan(self.model, bounds, Order::Asc, 0);
         for (read, row) in scan.enumerate() {
             self.clock.check(read)?;
             let row = row?;
@@ -308,7 +309,7 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let mut wanted = (count - skip).min(take - rows.len() as u64);
-            let scan = self.source.scan(self.model, &self.shape.at(time), Order::Asc, 0);
+            let scan = self.snapshot.scan(self.model, &self.shape.at(time), Order::Asc, 0);
             for (read, row) in scan.enumerate() {
                 self.clock.check(read)?;
                 let row = row?;

@@ -1,11 +1,13 @@
 //! How a model's rows read: its columns, which of them is the time, and the keys of a time.
 
+use std::ops::Bound;
+
 use statmill_plugin_api::aggregate;
 use statmill_plugin_api::encoding::{self, DecodeError, Value};
 use statmill_plugin_api::manifest::{ModelManifest, Stamp, ValueKind};
 
-use super::source::KeyBounds;
 use super::table::Column;
+use crate::store::KeyBounds;
 
 /// The columns of a model, and how keys and values become cells.
 pub struct ModelShape<'a> {
@@ -132,20 +134,33 @@ impl<'a> ModelShape<'a> {
         };
         let first = start.unwrap_or(i64::MIN).saturating_sub(shift);
         let last = stop.unwrap_or(i64::MAX).saturating_sub(shift);
-        (first <= last).then(|| KeyBounds { from: self.head(Some(first)), to: self.past(last) })
+        (first <= last).then(|| KeyBounds { start: self.from(Some(first)), end: self.past(last) })
     }
 
     /// Keys of the rows of exactly one time.
     pub(super) fn at(&self, time: KeyTime) -> KeyBounds {
         match (self.time, time) {
             (None, _) => KeyBounds::default(),
-            (_, Some(time_us)) => KeyBounds { from: self.head(time), to: self.past(time_us) },
-            (_, None) => KeyBounds { from: self.head(None), to: Some(self.head(Some(i64::MIN))) },
+            (_, Some(time_us)) => KeyBounds { start: self.from(time), end: self.past(time_us) },
+            (_, None) => KeyBounds { start: self.from(None), end: self.before(Some(i64::MIN)) },
         }
     }
 
-    /// What the keys of rows of that time begin with, and no key before them does.
-    pub(super) fn head(&self, time: KeyTime) -> Vec<u8> {
+    fn from(&self, time: KeyTime) -> Bound<Vec<u8>> {
+        Bound::Included(self.head(time))
+    }
+
+    /// The end of the rows of all times before one.
+    pub(super) fn before(&self, time: KeyTime) -> Bound<Vec<u8>> {
+        Bound::Excluded(self.head(time))
+    }
+
+    fn past(&self, time_us: i64) -> Bound<Vec<u8>> {
+        time_us.checked_add(1).map_or(Bound::Unbounded, |next| self.before(Some(next)))
+    }
+
+    /// What the keys of rows of a time begin with; it sorts before them and after all others.
+    fn head(&self, time: KeyTime) -> Vec<u8> {
         let mut head = Vec::new();
         match (self.time, time) {
             (Some(TimeColumn::Window { .. }), _) => {
@@ -158,10 +173,6 @@ impl<'a> ModelShape<'a> {
             (None, _) => {}
         }
         head
-    }
-
-    fn past(&self, time_us: i64) -> Option<Vec<u8>> {
-        time_us.checked_add(1).map(|next| self.head(Some(next)))
     }
 }
 

@@ -35,7 +35,7 @@ fn a_running_host_prints_what_its_data_folder_would() {
         for format in formats {
             let query = params::parse(pairs.iter().copied(), 0).unwrap();
             let mut local = Vec::new();
-            show(&many(), &query, &Limits::none(), format, &mut local).unwrap();
+            show(&many().snapshot(), &query, &Limits::none(), format, &mut local).unwrap();
             let (remote, shown) = remote(&fixture, pairs, format);
             assert_eq!(remote, String::from_utf8(local).unwrap(), "{pairs:?} {format:?}");
             assert_eq!(shown, Shown { complete_until: Some("end".to_owned()), moved: false });

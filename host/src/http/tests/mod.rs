@@ -35,7 +35,7 @@ struct MemoryCatalog {
 impl MemoryCatalog {
     fn put(&self, ident: &str, rows: MemoryRows, commit: u64, complete_until: CompleteUntil) {
         let view = StatView {
-            snapshot: Arc::new(rows),
+            snapshot: rows.snapshot(),
             version: format!("7.{commit}"),
             complete_until,
             state: StatState::Live,

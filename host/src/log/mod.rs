@@ -6,8 +6,8 @@
 
 pub mod coverage;
 pub mod demo;
-pub mod fill;
 pub mod file;
+pub mod fill;
 pub mod history;
 pub mod horizon;
 pub mod identity;

@@ -16,7 +16,8 @@ use super::lock::FolderLock;
 use super::memory::MemoryStore;
 use super::pages::PageCache;
 use super::sled::SledStore;
-use super::stat::{StatStore, Tuning};
+use super::stat::StatStore;
+use super::tuning::Tuning;
 use super::{StoreError, chunks};
 
 const FOLDER: &str = "store";

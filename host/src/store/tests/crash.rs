@@ -207,3 +207,18 @@ fn a_damaged_statistic_is_saved_and_begins_anew_beside_sound_ones() {
     assert_eq!(database.open_stat(&manifest()).unwrap().record().commit, 0);
     assert_eq!(database.open_stored("other").unwrap().record().commit, 1);
 }
+
+#[test]
+fn a_store_that_is_open_elsewhere_is_not_taken_for_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(folder.path()).unwrap().database;
+    let snapshot = database.open_stat(&manifest()).unwrap().snapshot();
+    drop(database);
+    // A reader still holds the old store, and lets go of it while the next host waits.
+    let waiting = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Database::open(folder.path()).map(|opened| opened.rebuilt));
+        drop(snapshot);
+        opening.join().unwrap()
+    });
+    assert_eq!(waiting.unwrap(), None);
+}

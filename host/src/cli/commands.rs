@@ -51,7 +51,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     };
     let limits =
         Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
-    table::show(&*view.snapshot, &query, &limits, args.format, &mut out)?;
+    table::show(&view.snapshot, &query, &limits, args.format, &mut out)?;
     Ok(())
 }
 

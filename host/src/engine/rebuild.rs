@@ -36,7 +36,7 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
     shared.database.activate(&store)?;
     fault::point("rebuild_swap");
     shared.database.sync()?;
-    *stat.served.write() = store.reader();
+    *stat.served.write() = store.handle();
     tracing::info!(stat = stat.ident, "rebuilt rows serve");
     Ok(())
 }

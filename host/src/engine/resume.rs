@@ -45,10 +45,10 @@ pub(super) fn open(
     let mut store = open_store(database, manifest, rebuilding)?;
     let served = if rebuilding {
         tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
-        database.open_stored(&manifest.ident)?.reader()
+        database.open_stored(&manifest.ident)?.handle()
     } else {
         database.drop_inactive(&manifest.ident)?;
-        store.reader()
+        store.handle()
     };
     let record = store.snapshot().record().clone();
     if record.commit == 0
@@ -75,7 +75,7 @@ pub(super) fn open(
         worker: index % options.threads.max(1),
         fields,
         filter: TopicFilter::new(&manifest.topics),
-        written: RwLock::new(store.reader()),
+        written: RwLock::new(store.handle()),
         served: RwLock::new(served),
         store: Mutex::new(store),
         epoch: AtomicU64::new(1),
@@ -116,9 +116,9 @@ pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), Store
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
     *store = open_store(database, &stat.manifest, rebuilding)?;
-    *stat.written.write() = store.reader();
+    *stat.written.write() = store.handle();
     if !rebuilding {
-        *stat.served.write() = store.reader();
+        *stat.served.write() = store.handle();
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ const COMPLETE: &str = "complete/";
 
 impl Shared {
     /// Up to when `stat` accounts for all that reached its logs: the minimum over them.
-    pub(crate) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
+    pub(super) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
         let skipped = record.skipped.iter().filter_map(|span| span.from_us).min();
         let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).peekable();
         if logs.peek().is_none() {
@@ -43,7 +43,7 @@ impl Shared {
     }
 
     /// What a stat is doing, in one word.
-    pub(crate) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
+    pub(super) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
         let state = stat.health.lock().state;
         let settled = matches!(
             state,
@@ -85,7 +85,7 @@ impl Shared {
     }
 
     /// Everything that is known of one stat.
-    pub(crate) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
+    pub(super) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
         let served = stat.served();
         let snapshot = stat.written();
         let record = snapshot.record();
@@ -207,7 +207,8 @@ fn level_in(slot: &LogSlot, record: &StatRecord) -> bool {
 }
 
 fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
-    match slot.live.seen() {
+    let lacks = slot.log.lacks_from_us().map_or(CompleteUntil::End, CompleteUntil::At);
+    let read = match slot.live.seen() {
         Some(seen) if position(slot, record) >= seen.offset => {
             if seen.finished {
                 CompleteUntil::End
@@ -219,7 +220,8 @@ fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
             Some(time_us) => CompleteUntil::At(time_us),
             None => CompleteUntil::Unknown,
         },
-    }
+    };
+    read.and(lacks)
 }
 
 fn progress(slots: &[&LogSlot], record: &StatRecord) -> Option<Progress> {

@@ -356,6 +356,13 @@ impl Log for Fill {
         self.log.bytes(range)
     }
 
+    fn lacks_from_us(&self) -> Option<i64> {
+        let header = self.header.lock();
+        let holes = header.holes.iter().map(|hole| hole.from_us);
+        let unfetched = (header.state != FillState::Complete).then_some(header.from_us);
+        holes.chain(unfetched).min()
+    }
+
     fn smallest_time_from(&self, from: Offset) -> Option<i64> {
         self.log.smallest_time_from(from)
     }

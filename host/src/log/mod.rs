@@ -134,6 +134,11 @@ pub trait Log: Send + Sync {
         let _ = from;
         None
     }
+    /// Event time from which the log is known to lack messages: what a fill has still to fetch, or could
+    /// not. `None` = it lacks none.
+    fn lacks_from_us(&self) -> Option<i64> {
+        None
+    }
     /// Tells what is special about the log: horizon, holes, fills, losses.
     fn describe(&self, status: &mut crate::query::LogStatus) {
         let _ = status;

@@ -103,6 +103,9 @@ impl Sources {
         database: &Database,
     ) -> Result<(), HostError> {
         let mapping = mapping(options, url.map.as_deref())?;
+        if url.dedup {
+            return Err(HostError::NoDedup(url.name()));
+        }
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(database, FileLog::stored_id(path, &state_folder)?)?;

@@ -1,4 +1,35 @@
-//! The embeddable host of statmill.
+//! The embeddable host of statmill: keeps exact statistics over a stream of messages, computed by plugins.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use statmill::Host;
+//!
+//! let host = Host::builder()
+//!     .data("data")
+//!     .plugin("plugins")
+//!     .source("http:builds")?
+//!     .listen("127.0.0.1:8040")
+//!     .start()?;
+//! statmill::wait_for_signal()?;
+//! host.stop();
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod catalog;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod engine;
+pub mod fault;
+mod host;
+pub mod http;
+pub mod loader;
 pub mod log;
 pub mod project;
+pub mod query;
+pub mod render;
+mod sources;
+pub mod store;
+
+pub use host::{Counters, Host, HostBuilder, HostError, wait_for_signal};

@@ -9,7 +9,9 @@
 
 use abi_stable::library::RootModule;
 use abi_stable::sabi_types::VersionStrings;
-use abi_stable::std_types::{RBox, ROption, RResult, RSlice, RStr, RString};
+use abi_stable::std_types::{RBox, ROption};
+// The boundary's own types, for those who call across it.
+pub use abi_stable::std_types::{RResult, RSlice, RStr, RString};
 use abi_stable::{StableAbi, package_version_strings, sabi_trait};
 
 /// The root module every plugin exports.

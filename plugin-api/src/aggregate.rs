@@ -15,25 +15,25 @@
 //! at a cost bounded by the length of the bytes.
 
 mod accumulator;
-mod bucket;
-mod by_time;
+pub mod bucket;
+pub mod by_time;
 mod column;
-mod count;
-mod distinct;
+pub mod count;
+pub mod distinct;
 mod element;
-mod entry;
-mod exact;
-mod extreme;
-mod hyperloglog;
+pub mod entry;
+pub mod exact;
+pub mod extreme;
+pub mod hyperloglog;
 mod json;
-mod log;
-mod moments;
-mod quantiles;
+pub mod log;
+pub mod moments;
+pub mod quantiles;
 mod rounding;
-mod sum;
+pub mod sum;
 #[cfg(test)]
 mod tests;
-mod top_k;
+pub mod top_k;
 mod valid;
 
 pub use bucket::{bucket, bucket_low};

@@ -34,6 +34,8 @@ mod cell;
 mod error;
 mod key;
 pub mod leb128;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use block::{BlockReader, BlockWriter};

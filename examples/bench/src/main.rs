@@ -1,2 +1,199 @@
-//! Placeholder.
-fn main() {}
+//! Measures a whole host on a file of messages: the five statistics of the `activity` plugin through
+//! the default durable store, answers by the public query after the last commit.
+//!
+//! An embedder like any other: the plugin is a loaded shared library. Writes a result (JSON) and a
+//! folder with six tables (`.tsv`) beside it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use serde_json::json;
+use statmill::query::{Table, Value};
+use statmill::{Host, loader};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Folds the five statistics over a file and tells how long it took.
+#[derive(Parser)]
+struct Args {
+    /// NDJSON file of messages.
+    file: PathBuf,
+    /// Where the result goes; the tables go to a folder of that name with `.answers` appended.
+    #[arg(long)]
+    out: PathBuf,
+    /// Number of workers.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Folder for the store; removed afterwards where it was made here.
+    #[arg(long)]
+    tmp: Option<PathBuf>,
+}
+
+/// One table of the answers: its name, the model it is read from, and how a row is written.
+struct Answer {
+    table: &'static str,
+    ident: &'static str,
+    model: &'static str,
+    columns: &'static [(&'static str, Form)],
+}
+
+/// How a cell is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As it is.
+    Plain,
+    /// A time, as a number of windows of this many seconds since 1970.
+    Window(i64),
+    /// A time, as seconds with six decimals.
+    Seconds,
+}
+
+const ANSWERS: [Answer; 6] = [
+    Answer {
+        table: "volume",
+        ident: "activity-volume",
+        model: "per_minute",
+        columns: &[("time", Form::Window(60)), ("count", Form::Plain)],
+    },
+    Answer {
+        table: "topic_hour",
+        ident: "activity-volume",
+        model: "topic_hour",
+        columns: &[("topic", Form::Plain), ("time", Form::Window(3600)), ("count", Form::Plain)],
+    },
+    Answer {
+        table: "users",
+        ident: "activity-users",
+        model: "by_user",
+        columns: &[("username", Form::Plain), ("count", Form::Plain)],
+    },
+    Answer {
+        table: "packages",
+        ident: "activity-packages",
+        model: "by_package",
+        columns: &[("package", Form::Plain), ("count", Form::Plain)],
+    },
+    Answer {
+        table: "latest",
+        ident: "activity-latest",
+        model: "latest",
+        columns: &[
+            ("topic", Form::Plain),
+            ("username", Form::Plain),
+            ("timestamp", Form::Seconds),
+            ("msg_id", Form::Plain),
+        ],
+    },
+    Answer {
+        table: "hist",
+        ident: "activity-elapsed",
+        model: "histogram",
+        columns: &[("topic", Form::Plain), ("bucket", Form::Plain), ("count", Form::Plain)],
+    },
+];
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
+    let made = tempfile::TempDir::new_in(args.tmp.as_deref().map_or_else(
+        || args.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).into(),
+        |tmp| {
+            // An existing folder is as good as a new one.
+            let _ = std::fs::create_dir_all(tmp);
+            tmp.to_path_buf()
+        },
+    ))?;
+    let plugin = loader::library_beside_program("statmill_activity")?;
+
+    let (cpu, wall) = (cpu_seconds()?, Instant::now());
+    let host = Host::builder()
+        .data(made.path().join("data"))
+        .plugin(&plugin)
+        .source(&format!("file:{}", args.file.display()))?
+        .threads(args.threads)
+        .once()
+        .start()?;
+    host.wait_finished()?;
+    let wall_s = wall.elapsed().as_secs_f64();
+    let cpu_s = cpu_seconds()? - cpu;
+    let rss_mib = peak_resident_mib()?;
+
+    let folder = PathBuf::from(format!("{}.answers", args.out.display()));
+    std::fs::create_dir_all(&folder)?;
+    for answer in &ANSWERS {
+        let table = host.rows(answer.ident, Some(answer.model))?;
+        std::fs::write(folder.join(format!("{}.tsv", answer.table)), tsv(answer, &table)?)?;
+    }
+    let counters = host.counters();
+    host.stop();
+    let bytes = std::fs::metadata(&args.file)?.len();
+    let result = json!({
+        "peer": format!("statmill-{}t", args.threads),
+        "version": env!("CARGO_PKG_VERSION"),
+        "file": args.file.file_name().map(|name| name.to_string_lossy()),
+        "bytes": bytes,
+        "wall_s": wall_s,
+        "cpu_s": cpu_s,
+        "rss_mib": rss_mib,
+        "durable": true,
+        "mode": "whole host, one loaded plugin, sled",
+        "messages": counters.messages,
+        "checkpoints": counters.commits,
+        "fsyncs": counters.syncs,
+    });
+    std::fs::write(&args.out, serde_json::to_string_pretty(&result)?)?;
+    println!("{result}");
+    Ok(())
+}
+
+fn tsv(answer: &Answer, table: &Table) -> Result<String> {
+    let places = answer
+        .columns
+        .iter()
+        .map(|(name, form)| {
+            let place = table.columns.iter().position(|column| column.name == *name);
+            Ok((place.with_context(|| format!("{} has no column {name}", answer.ident))?, *form))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut lines = Vec::with_capacity(table.rows.len());
+    for row in &table.rows {
+        let mut line = String::new();
+        for (place, form) in &places {
+            if !line.is_empty() {
+                line.push('\t');
+            }
+            match (&row[*place], form) {
+                (Value::Text(text), _) => line.push_str(text),
+                (Value::Int(number), _) => write!(line, "{number}")?,
+                (Value::Time(us), Form::Window(s)) => write!(line, "{}", us / (s * 1_000_000))?,
+                (Value::Time(us), _) => write!(line, "{}.{:06}", us / 1_000_000, us % 1_000_000)?,
+                (other, _) => anyhow::bail!("{}: unexpected cell {other:?}", answer.ident),
+            }
+        }
+        lines.push(line);
+    }
+    lines.sort();
+    lines.push(String::new());
+    Ok(lines.join("\n"))
+}
+
+/// Processor time of this process, all threads, in the kernel's ticks of 10 ms.
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().context("unexpected /proc/self/stat")?;
+    let ticks = |field: usize| -> Result<f64> {
+        Ok(after_name.split_whitespace().nth(field).context("short /proc/self/stat")?.parse()?)
+    };
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+fn peak_resident_mib() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+    let kib: f64 = line.split_whitespace().nth(1).context("no VmHWM")?.parse()?;
+    Ok(kib / 1024.0)
+}

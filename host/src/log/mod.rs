@@ -4,13 +4,29 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod coverage;
+pub mod demo;
+pub mod file;
+pub mod fill;
+pub mod history;
+pub mod horizon;
+pub mod identity;
+pub mod ingest;
+pub mod journal;
+pub mod seam;
+pub mod segment;
+pub mod source;
+pub mod stdin;
+
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// A place in a log. Ascending and opaque: compared, never counted with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Offset(pub u64);
 
@@ -97,8 +113,13 @@ pub trait Log: Send + Sync {
     ///
     /// # Errors
     /// [`LogError::Expired`], [`LogError::Damaged`], [`LogError::Io`].
-    fn read(&self, from: Offset, max_bytes: usize, max_records: usize, into: &mut Records)
-    -> Result<(), LogError>;
+    fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        max_records: usize,
+        into: &mut Records,
+    ) -> Result<(), LogError>;
     /// Waits until the log reaches past `from`, it is finished, or `timeout` is over.
     fn wait(&self, from: Offset, timeout: Duration);
     /// Hash of the last record before `end`; `None` if there is none or it is no longer kept.
@@ -108,6 +129,15 @@ pub trait Log: Send + Sync {
     fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError>;
     /// Start of the first chunk whose largest event time is `time_us` or later; `start()` when unknown.
     fn first_at(&self, time_us: i64) -> Offset;
+    /// Smallest event time of the records from `from` on; `None` when unknown.
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        let _ = from;
+        None
+    }
+    /// Tells what is special about the log: horizon, holes, fills, losses.
+    fn describe(&self, status: &mut crate::query::LogStatus) {
+        let _ = status;
+    }
     /// Number of records in `range`, where an index knows; for lag only.
     fn count(&self, range: Range<Offset>) -> Option<u64>;
     /// Size of `range` in bytes, roughly; for progress only.

@@ -37,6 +37,38 @@ pub struct Batch {
     pub fingerprint: u64,
 }
 
+impl Batch {
+    /// Number of accepted messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether no message was accepted; the range counts all the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// The rejected messages counted by reason.
+    #[must_use]
+    pub fn reject_counts(&self) -> Rejects {
+        let mut counts = Rejects::default();
+        for (_, reject) in &self.rejects {
+            counts.0[*reject as usize] += 1;
+        }
+        counts
+    }
+
+    /// Bytes the batch holds, roughly: for the limit on live batches.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let cells: usize = self.columns.iter().map(|column| column.words.capacity() * 8).sum();
+        let rows = self.offsets.capacity() * (20 + 5 * self.columns.len());
+        self.text.capacity() + self.unescaped.capacity() + cells + rows
+    }
+}
+
 /// One wanted field of every accepted message.
 #[derive(Debug)]
 pub struct Column {
@@ -50,12 +82,26 @@ pub struct Column {
     pub words: Vec<u64>,
 }
 
+impl Column {
+    pub(super) fn with_capacity(kind: FieldKind, rows: usize) -> Self {
+        let (codes, words) = if kind == FieldKind::Sym { (rows, 0) } else { (0, rows) };
+        Self {
+            kind,
+            states: Vec::with_capacity(rows),
+            codes: Vec::with_capacity(codes),
+            words: Vec::with_capacity(words),
+        }
+    }
+}
+
 /// Why a message is counted by no stat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Reject {
-    /// The text is not one well-balanced JSON object.
+    /// The text is not one well-balanced JSON object (see [`crate::project`] for what is checked).
     Malformed,
     /// Nested deeper than the limit.
     TooDeep,

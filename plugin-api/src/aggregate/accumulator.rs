@@ -20,34 +20,28 @@ impl Accumulator {
     /// Adds `whole · 2^exponent`.
     #[inline]
     pub(super) fn add(&mut self, whole: i128, exponent: i32) {
-        if exponent == self.exponent
-            && let Some(sum) = self.small.checked_add(whole)
+        if let Some(raised) = raise(whole, exponent, self.exponent)
+            && let Some(sum) = self.small.checked_add(raised)
         {
             self.small = sum;
         } else {
-            self.add_aligned(whole, exponent);
+            self.add_beyond(whole, exponent);
         }
     }
 
+    /// Adds what does not fit as things are: in a smaller unit, or by making room.
     #[inline(never)]
-    fn add_aligned(&mut self, whole: i128, exponent: i32) {
-        if whole == 0 {
-            return;
-        }
+    fn add_beyond(&mut self, whole: i128, exponent: i32) {
         if self.small == 0 {
             (self.small, self.exponent) = (whole, exponent);
-            return;
-        }
-        let unit = exponent.min(self.exponent);
-        if let Some(small) = raise(self.small, self.exponent - unit)
-            && let Some(whole) = raise(whole, exponent - unit)
+        } else if let Some(small) = raise(self.small, self.exponent, exponent)
             && let Some(sum) = small.checked_add(whole)
         {
-            (self.small, self.exponent) = (sum, unit);
-            return;
+            (self.small, self.exponent) = (sum, exponent);
+        } else {
+            self.spilled.get_or_insert_default().add(self.small, self.exponent);
+            (self.small, self.exponent) = (whole, exponent);
         }
-        self.spilled.get_or_insert_default().add(self.small, self.exponent);
-        (self.small, self.exponent) = (whole, exponent);
     }
 
     /// Appends the encoding of [`exact`].
@@ -69,8 +63,11 @@ impl Accumulator {
     }
 }
 
-/// `whole · 2^by`, if it leaves room to add.
-fn raise(whole: i128, by: i32) -> Option<i128> {
+/// `whole · 2^exponent` in units of 2^`unit`, if that leaves room to add to it.
+#[inline]
+fn raise(whole: i128, exponent: i32, unit: i32) -> Option<i128> {
+    // A negative difference becomes a large one.
+    let by = exponent.wrapping_sub(unit) as u32;
     let bits = i128::BITS - whole.unsigned_abs().leading_zeros();
-    (bits + by as u32 <= ROOM).then(|| whole << by)
+    (by == 0 || (by < ROOM && bits + by <= ROOM)).then(|| whole << by)
 }

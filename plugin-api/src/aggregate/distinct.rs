@@ -2,7 +2,7 @@
 //!
 //! State, of at most 256 different hashes: their number as LEB128 and the hashes, 8 bytes big-endian,
 //! ascending. Of more: 257 as LEB128, then the registers as [`super::hyperloglog`] writes them. A value's
-//! hash is [`Element::hash`](super::Element::hash). Both forms depend on the set of hashes alone.
+//! hash is [`Element::hash`]. Both forms depend on the set of hashes alone.
 //!
 //! Exact up to 256 values; above, the standard error is 1.6 %.
 
@@ -121,10 +121,9 @@ fn encode_registers(registers: &Registers, out: &mut Vec<u8>) {
 }
 
 /// A checked state.
-#[derive(Clone, Copy)]
 enum Encoded<'a> {
     Few(&'a [[u8; HASH_LEN]]),
-    Many(&'a [u8]),
+    Many(Box<Registers>),
 }
 
 impl<'a> Encoded<'a> {
@@ -147,12 +146,14 @@ impl<'a> Encoded<'a> {
         Ok(Self::Few(hashes))
     }
 
-    fn add_to(self, registers: &mut Registers) {
+    fn into_registers(self) -> Box<Registers> {
         match self {
             Self::Few(hashes) => {
-                hashes.iter().for_each(|&hash| registers.add(u64::from_be_bytes(hash)))
+                let mut registers = Box::new(Registers::default());
+                hashes.iter().for_each(|&hash| registers.add(u64::from_be_bytes(hash)));
+                registers
             }
-            Self::Many(encoded) => registers.merge(encoded),
+            Self::Many(registers) => registers,
         }
     }
 }
@@ -163,8 +164,8 @@ pub(super) fn check(state: &mut &[u8]) -> Result<(), DecodeError> {
 
 pub(super) fn merge(a: &mut &[u8], b: &mut &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let (a, b) = (Encoded::take(a)?, Encoded::take(b)?);
-    if let (Encoded::Few(a), Encoded::Few(b)) = (a, b) {
-        let mut union: Vec<_> = a.iter().chain(b).map(|&hash| u64::from_be_bytes(hash)).collect();
+    if let (Encoded::Few(a), Encoded::Few(b)) = (&a, &b) {
+        let mut union: Vec<_> = a.iter().chain(*b).map(|&hash| u64::from_be_bytes(hash)).collect();
         union.sort_unstable();
         union.dedup();
         if union.len() <= MOST_HASHES {
@@ -172,9 +173,8 @@ pub(super) fn merge(a: &mut &[u8], b: &mut &[u8], out: &mut Vec<u8>) -> Result<(
             return Ok(());
         }
     }
-    let mut registers = Registers::default();
-    a.add_to(&mut registers);
-    b.add_to(&mut registers);
+    let mut registers = a.into_registers();
+    registers.merge(&b.into_registers());
     encode_registers(&registers, out);
     Ok(())
 }
@@ -182,11 +182,7 @@ pub(super) fn merge(a: &mut &[u8], b: &mut &[u8], out: &mut Vec<u8>) -> Result<(
 pub(super) fn values(state: &mut &[u8], out: &mut Vec<Value>) -> Result<(), DecodeError> {
     let number = match Encoded::take(state)? {
         Encoded::Few(hashes) => hashes.len() as i128,
-        Encoded::Many(encoded) => {
-            let mut registers = Registers::default();
-            registers.merge(encoded);
-            registers.estimate() as i128
-        }
+        Encoded::Many(registers) => registers.estimate().into(),
     };
     out.push(Value::Int(number));
     Ok(())

@@ -37,9 +37,9 @@ impl Registers {
         *register = rank.max(*register);
     }
 
-    /// Adds all values that went into encoded registers.
-    pub(super) fn merge(&mut self, encoded: &[u8]) {
-        for (register, rank) in self.0.iter_mut().zip(ranks(encoded)) {
+    /// Adds all values that went into `other`.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (register, &rank) in self.0.iter_mut().zip(&other.0) {
             *register = rank.max(*register);
         }
     }
@@ -47,22 +47,34 @@ impl Registers {
     /// Appends the encoding.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(ENCODED_LEN);
-        let (groups, _) = self.0.as_chunks::<4>();
-        for group in groups {
-            let word = group.iter().rev().fold(0, |word: u32, &rank| word << 6 | u32::from(rank));
-            out.extend_from_slice(&word.to_le_bytes()[..3]);
+        for &group in self.0.as_chunks::<4>().0 {
+            let word = u32::from_le_bytes(group);
+            let packed =
+                word & 0x3f | word >> 2 & 0xfc0 | word >> 4 & 0x3_f000 | word >> 6 & 0xfc_0000;
+            out.extend_from_slice(&packed.to_le_bytes()[..3]);
         }
     }
 
     /// Takes encoded registers from the front of `bytes`.
-    pub(super) fn take<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    pub(super) fn take(bytes: &mut &[u8]) -> Result<Box<Self>, DecodeError> {
         let (encoded, rest) =
             bytes.split_at_checked(ENCODED_LEN).ok_or(DecodeError::Truncated { what: WHAT })?;
-        if ranks(encoded).any(|rank| rank > MAX_RANK) {
+        let mut registers = Box::new(Self::default());
+        let groups = registers.0.as_chunks_mut::<4>().0.iter_mut();
+        for (group, &[low, middle, high]) in groups.zip(encoded.as_chunks::<3>().0) {
+            let packed = u32::from_le_bytes([low, middle, high, 0]);
+            let word = packed & 0x3f
+                | (packed & 0xfc0) << 2
+                | (packed & 0x3_f000) << 4
+                | (packed & 0xfc_0000) << 6;
+            *group = word.to_le_bytes();
+        }
+        // No early exit, so that the loop is vectorised.
+        if registers.0.iter().fold(0, |greatest, &rank| rank.max(greatest)) > MAX_RANK {
             return Err(DecodeError::OutOfRange { what: WHAT });
         }
         *bytes = rest;
-        Ok(encoded)
+        Ok(registers)
     }
 
     /// Estimates how many values were added, to the nearest whole number.
@@ -80,13 +92,6 @@ impl Registers {
         z += sigma(share(0));
         (REGISTERS as f64 / (2.0 * std::f64::consts::LN_2 * z)).round() as u64
     }
-}
-
-fn ranks(encoded: &[u8]) -> impl Iterator<Item = u8> {
-    encoded.as_chunks::<3>().0.iter().flat_map(|&[low, middle, high]| {
-        let word = u32::from_le_bytes([low, middle, high, 0]);
-        [0, 6, 12, 18].map(|shift| (word >> shift & 0x3f) as u8)
-    })
 }
 
 /// x + Σ x^(2^k) · 2^(k−1), for k from 1.

@@ -1,7 +1,9 @@
 //! `moments`: number, exact sum and exact sum of squares of ints or nums.
 //!
 //! State: the number as LEB128, then both sums as [`super::exact`] writes them. Mean, variances and
-//! deviations are derived when read, exactly, and rounded once.
+//! deviations are derived when read, exactly, and rounded once. That
+//! some numbers have these moments, n · Σx² ≥ (Σx)², is checked but where states are merged: merged
+//! states have it if both had it.
 
 use std::marker::PhantomData;
 

@@ -2,7 +2,7 @@
 //!
 //! State: for each bucket that is not empty, ascending, the gap and its count as LEB128; then the
 //! byte `00`. The gap of the first bucket is 1 + the zigzag form of its index, that of others the
-//! difference to the index before. [`super::bucket`] says which bucket a value is in. Ints are cut
+//! difference to the index before. [`mod@super::bucket`] says which bucket a value is in. Ints are cut
 //! to the 53 bits of a float's mantissa, towards 0.
 //!
 //! Quantile q of n values is the value of rank ⌈q · n⌉, the least being of rank 1, read as the bound
@@ -20,8 +20,10 @@ use crate::encoding::{DecodeError, Value, leb128};
 use crate::manifest::Aggregator;
 
 const WHAT: &str = "a histogram";
-/// As many buckets are searched as fast as they are hashed, and take less room.
+/// So many buckets are searched fast enough, and take little room.
 const FEW: usize = 32;
+/// Most buckets in a row that are counted by their place.
+const MOST_IN_A_ROW: usize = 1024;
 const MILLION: u128 = 1_000_000;
 
 /// Keeps a histogram of numbers, from which quantiles are read.
@@ -35,7 +37,16 @@ pub struct Quantiles<T = f64> {
 enum Buckets {
     /// Index and count, ascending.
     Few(Vec<(i32, u64)>),
-    Many(FxHashMap<i32, u64>),
+    Many(Box<Many>),
+}
+
+/// A row of adjacent buckets, which common values fall into, and those outside of it.
+#[derive(Clone, Debug, Default)]
+struct Many {
+    /// Index of the first of `row`.
+    first: i32,
+    row: Vec<u64>,
+    others: FxHashMap<i32, u64>,
 }
 
 impl<T> Default for Quantiles<T> {
@@ -52,16 +63,80 @@ impl Buckets {
                 Ok(at) => buckets[at].1 = buckets[at].1.saturating_add(1),
                 Err(at) if buckets.len() < FEW => buckets.insert(at, (index, 1)),
                 Err(_) => {
-                    let mut many: FxHashMap<_, _> = buckets.drain(..).collect();
-                    many.insert(index, 1);
+                    let mut many = Box::new(Many::default());
+                    buckets.iter().for_each(|&(index, count)| many.add(index, count));
+                    many.add(index, 1);
                     *self = Self::Many(many);
                 }
             },
-            Self::Many(buckets) => {
-                let count = buckets.entry(index).or_insert(0);
-                *count = count.saturating_add(1);
+            Self::Many(many) => many.add(index, 1),
+        }
+    }
+
+    /// Index and count, ascending.
+    fn sorted(&self) -> Vec<(i32, u64)> {
+        match self {
+            Self::Few(buckets) => buckets.clone(),
+            Self::Many(many) => {
+                let row =
+                    (many.first..).zip(many.row.iter().copied()).filter(|bucket| bucket.1 > 0);
+                let others = many.others.iter().map(|(&index, &count)| (index, count));
+                let mut buckets: Vec<_> = row.chain(others).collect();
+                // A bucket is in both if the row came to reach it later.
+                buckets.sort_unstable();
+                buckets.dedup_by(|next, kept| {
+                    let equal = next.0 == kept.0;
+                    if equal {
+                        kept.1 = kept.1.saturating_add(next.1);
+                    }
+                    equal
+                });
+                buckets
             }
         }
+    }
+
+    fn heap(&self) -> usize {
+        const SLOT: usize = size_of::<(i32, u64)>();
+        match self {
+            Self::Few(buckets) => buckets.capacity() * SLOT,
+            // A table is at most 7/8 full and has a byte more for each slot.
+            Self::Many(many) => {
+                let others = many.others.capacity() * (SLOT + 1) * 8 / 7;
+                size_of::<Many>() + many.row.capacity() * size_of::<u64>() + others
+            }
+        }
+    }
+}
+
+impl Many {
+    #[inline]
+    fn add(&mut self, index: i32, count: u64) {
+        let place = i64::from(index) - i64::from(self.first);
+        let here = match self.row.get_mut(place as usize) {
+            Some(here) => here,
+            None => self.reach(index),
+        };
+        *here = here.saturating_add(count);
+    }
+
+    /// The bucket of this index, which is outside of the row; makes the row longer if it may be.
+    #[inline(never)]
+    fn reach(&mut self, index: i32) -> &mut u64 {
+        if self.row.is_empty() {
+            self.first = index;
+        }
+        let last = self.first + self.row.len() as i32 - 1;
+        let (first, last) = (self.first.min(index), last.max(index));
+        let len = (i64::from(last) - i64::from(first) + 1) as usize;
+        if len > MOST_IN_A_ROW {
+            return self.others.entry(index).or_insert(0);
+        }
+        let before = (self.first - first) as usize;
+        self.row.splice(0..0, std::iter::repeat_n(0, before));
+        self.row.resize(len, 0);
+        self.first = first;
+        &mut self.row[(index - first) as usize]
     }
 }
 
@@ -81,32 +156,15 @@ impl<T: Number> State for Quantiles<T> {
 
     fn encode(&self, _: &MeasureOptions, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
-        match &self.buckets {
-            Buckets::Few(buckets) => {
-                for &(index, count) in buckets {
-                    writer.push(index, count);
-                }
-            }
-            Buckets::Many(buckets) => {
-                let mut sorted: Vec<_> = buckets.iter().collect();
-                sorted.sort_unstable();
-                for (&index, &count) in sorted {
-                    writer.push(index, count);
-                }
-            }
+        for (index, count) in self.buckets.sorted() {
+            writer.push(index, count);
         }
         writer.finish();
     }
 
     #[inline]
     fn bytes(&self) -> usize {
-        const SLOT: usize = size_of::<(i32, u64)>();
-        let heap = match &self.buckets {
-            Buckets::Few(buckets) => buckets.capacity() * SLOT,
-            // A table is at most 7/8 full and has a byte more for each slot.
-            Buckets::Many(buckets) => buckets.capacity() * (SLOT + 1) * 8 / 7,
-        };
-        size_of::<Self>() + heap
+        size_of::<Self>() + self.buckets.heap()
     }
 }
 

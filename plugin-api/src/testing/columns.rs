@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use abi_stable::std_types::RSlice;
+use crate::abi::RSlice;
 
 use super::{json, time};
 use crate::abi::{BatchAbi, ColumnAbi, DictionaryAbi, span, state};

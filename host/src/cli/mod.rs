@@ -1,0 +1,184 @@
+//! The `statmill` command: flags, and which function answers which subcommand.
+//!
+//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod client;
+mod commands;
+mod progress;
+mod run;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::table::OutputFormat;
+
+/// Keeps exact statistics over a stream of messages.
+#[derive(Debug, Parser)]
+#[command(name = "statmill", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What is logged to standard error: a level, or filters like `statmill=debug`.
+    #[arg(long, global = true, env = "STATMILL_LOG", default_value = "info")]
+    log: String,
+    /// Log lines as JSON.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Follow the sources and serve the answers.
+    Run(run::RunArgs),
+    /// List the stats of a data folder or of a running host.
+    Stats(ListArgs),
+    /// Print the rows of a stat.
+    Show(ShowArgs),
+    /// Say of every file of the plugins folders what becomes of it.
+    Plugins(PluginsArgs),
+    /// Print every setting with where it comes from, or what is wrong with it.
+    CheckConfig(run::RunArgs),
+    /// Write all rows and positions as JSON lines.
+    Export(ExportArgs),
+    /// Read what `export` wrote into a data folder.
+    Import(ImportArgs),
+}
+
+/// A data folder at rest, or a running host.
+#[derive(Debug, Args)]
+struct From {
+    /// Data folder that no running host has open.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// Address of a running host, instead of a data folder.
+    #[arg(long)]
+    url: Option<String>,
+    /// Token for the queries of that host.
+    #[arg(long, env = "STATMILL_TOKENS__QUERY", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    from: From,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The stat.
+    ident: String,
+    #[command(flatten)]
+    from: From,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
+    /// Which of the stat's models; default its first.
+    #[arg(long)]
+    model: Option<String>,
+    /// `asc` or `desc` by time.
+    #[arg(long)]
+    order: Option<String>,
+    /// Oldest time, inclusive: Unix seconds, RFC 3339, or relative like `-7d`.
+    #[arg(long, allow_hyphen_values = true)]
+    start: Option<String>,
+    /// Newest time, inclusive.
+    #[arg(long, allow_hyphen_values = true)]
+    stop: Option<String>,
+    /// At most this many rows; default all.
+    #[arg(long)]
+    limit: Option<u64>,
+    /// Only these columns, separated by commas.
+    #[arg(long)]
+    columns: Option<String>,
+    /// Any other parameter of the API, `name=value`: a filter like `topic=git` or `count__gt=5`.
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct PluginsArgs {
+    /// Folders of plugins, or single libraries; default `plugins` in the data folder.
+    #[arg(long)]
+    plugins: Vec<PathBuf>,
+    /// The data folder.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// How to print: table, json, csv or ndjson.
+    #[arg(long, default_value = "table")]
+    format: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// Data folder that no running host has open.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// Only these stats; default all.
+    stats: Vec<String>,
+    /// File to write; default standard output.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// File that `export` wrote; `-` is standard input.
+    file: PathBuf,
+    /// Data folder that no running host has open.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// Accept rows of logs that are not known here. Rows up to the time the export is complete until,
+    /// or TIME, are kept, and counting goes on from there.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "")]
+    as_base: Option<String>,
+}
+
+/// Parses the command line, does what it says and answers the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = log_to_stderr(&cli.log, cli.log_json) {
+        eprintln!("statmill: --log {:?}: {error}", cli.log);
+        return ExitCode::from(2);
+    }
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::CheckConfig(args) => run::check_config(args),
+        Command::Stats(args) => commands::stats(&args),
+        Command::Show(args) => commands::show(&args),
+        Command::Plugins(args) => commands::plugins(&args),
+        Command::Export(args) => commands::export(&args),
+        Command::Import(args) => commands::import(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has enough: `statmill show … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("statmill: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    kinds.into_iter().any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn log_to_stderr(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr);
+    if json { builder.json().init() } else { builder.with_target(false).init() }
+    Ok(())
+}

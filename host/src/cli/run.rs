@@ -1,0 +1,100 @@
+//! `run` and `check-config`: a host from a configuration.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::progress::ShownProgress;
+use crate::config::{Config, Flags};
+use crate::{Host, wait_for_signal};
+
+/// Flags go before `STATMILL_…` variables, those before the file.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Configuration file.
+    #[arg(long, env = "STATMILL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Folder of the store, the journals and all else that is written.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder of plugins, or a single library; may be given again. Default: `plugins` in the data folder.
+    #[arg(long)]
+    plugins: Vec<PathBuf>,
+    /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`; may be given again.
+    #[arg(long = "source", value_name = "URL")]
+    sources: Vec<String>,
+    /// Where messages missed while no host ran are fetched from: `file:PATH`.
+    #[arg(long, value_name = "URL")]
+    history: Option<String>,
+    /// Address to serve HTTP on; port 0 takes any.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Time between two commits, from 5ms up.
+    #[arg(long, value_name = "TIME")]
+    checkpoint: Option<String>,
+    /// Time between two fsyncs of the store.
+    #[arg(long, value_name = "TIME")]
+    durable_every: Option<String>,
+    /// Number of workers; default the number of cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Read all sources to their ends, commit, make durable, and exit.
+    #[arg(long)]
+    once: bool,
+    /// Let a rebuild take over though it does not reach back as far as the rows it replaces.
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+impl RunArgs {
+    fn load(&self) -> Result<Config> {
+        let flags = Flags {
+            data: self.data.clone(),
+            plugins: self.plugins.clone(),
+            sources: self.sources.clone(),
+            history: self.history.clone(),
+            listen: self.listen.clone(),
+            checkpoint: self.checkpoint.clone(),
+            durable_every: self.durable_every.clone(),
+            threads: self.threads,
+        };
+        Ok(Config::load(self.config.as_deref(), std::env::vars(), &flags)?)
+    }
+}
+
+pub(super) fn run(args: RunArgs) -> Result<()> {
+    let config = args.load()?;
+    let builder = Host::builder().config(&config).accept_loss(args.accept_loss);
+    if args.once {
+        let host = builder.once().start()?;
+        let progress = ShownProgress::of(host.catalog());
+        host.wait_finished()?;
+        drop(progress);
+        host.stop();
+        return Ok(());
+    }
+    let host = builder.listen(&config.listen.to_string()).start()?;
+    if let Some(address) = host.address() {
+        // A line of its own on standard output: what starts a host reads the address there.
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "statmill: serving http://{address}")?;
+        out.flush()?;
+    }
+    let progress = ShownProgress::of(host.catalog());
+    wait_for_signal()?;
+    tracing::info!("stopping: what was taken is being committed");
+    drop(progress);
+    host.stop();
+    Ok(())
+}
+
+pub(super) fn check_config(args: RunArgs) -> Result<()> {
+    let config = args.load()?;
+    let mut out = std::io::stdout().lock();
+    for setting in config.settings() {
+        writeln!(out, "{setting}")?;
+    }
+    Ok(())
+}

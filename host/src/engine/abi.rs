@@ -1,0 +1,108 @@
+//! Calls into a stat: host batches as borrowed ABI batches, drained blocks as owned bytes.
+
+use statmill_plugin_api::abi::{
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, SinkAbi, StatBox,
+};
+use statmill_plugin_api::manifest::FieldKind;
+
+use crate::project::{Batch, Generation};
+
+/// A drain may hand over at most this much: increments force a checkpoint long before.
+const MAX_DRAIN_BYTES: usize = 256 << 20;
+
+/// Drained increments: model number and block of rows.
+pub(super) type Blocks = Vec<(usize, Vec<u8>)>;
+
+/// Folds the messages `rows` of `batch`; `columns` are the batch's columns of the stat's fields.
+///
+/// # Errors
+/// The plugin's own words. The instance must then be dropped.
+pub(super) fn fold(
+    stat: &mut StatBox,
+    batch: &Batch,
+    columns: &[usize],
+    rows: &[u32],
+) -> Result<FoldReport, String> {
+    let columns: Vec<ColumnAbi<'_>> = columns
+        .iter()
+        .map(|&index| {
+            let column = &batch.columns[index];
+            ColumnAbi {
+                kind: column.kind as u8,
+                states: RSlice::from_slice(&column.states),
+                codes: RSlice::from_slice(&column.codes),
+                words: RSlice::from_slice(&column.words),
+                dictionary: dictionary(&batch.generation, index, column.kind),
+                reserved: [0; 2],
+            }
+        })
+        .collect();
+    let abi = BatchAbi {
+        log_key: batch.log_key,
+        offsets: RSlice::from_slice(&batch.offsets),
+        times: RSlice::from_slice(&batch.times),
+        topics: RSlice::from_slice(&batch.topics),
+        rows: RSlice::from_slice(rows),
+        columns: RSlice::from_slice(&columns),
+        topic_names: batch.generation.topics_abi(),
+        text: RSlice::from_slice(&batch.text),
+        unescaped: RSlice::from_slice(&batch.unescaped),
+        reserved: [0; 4],
+    };
+    match stat.fold(&abi) {
+        RResult::ROk(report) => Ok(report),
+        RResult::RErr(reason) => Err(reason.into_string()),
+    }
+}
+
+/// Drains all increments; their codes belong to `generation`. `fields` are the stat's fields: column
+/// of the projection and kind.
+///
+/// # Errors
+/// The plugin's own words, or that it handed over too much. The instance must then be dropped.
+pub(super) fn drain(
+    stat: &mut StatBox,
+    generation: &Generation,
+    fields: &[(usize, FieldKind)],
+    models: usize,
+) -> Result<Blocks, String> {
+    let dictionaries: Vec<DictionaryAbi<'_>> = std::iter::once(generation.topics_abi())
+        .chain(fields.iter().map(|&(column, kind)| dictionary(generation, column, kind)))
+        .collect();
+    let mut collected = Collected { blocks: Vec::new(), bytes: 0, models };
+    let sink = SinkAbi {
+        context: (&raw mut collected).cast(),
+        rows: take_rows,
+        lifetime: RSlice::EMPTY,
+    };
+    match stat.drain(RSlice::from_slice(&dictionaries), sink) {
+        RResult::ROk(()) => Ok(collected.blocks),
+        RResult::RErr(reason) => Err(reason.into_string()),
+    }
+}
+
+fn dictionary(generation: &Generation, column: usize, kind: FieldKind) -> DictionaryAbi<'_> {
+    match kind {
+        FieldKind::Sym => generation.abi(column),
+        _ => DictionaryAbi::empty(),
+    }
+}
+
+struct Collected {
+    blocks: Blocks,
+    bytes: usize,
+    models: usize,
+}
+
+unsafe extern "C" fn take_rows(context: *mut (), model: u32, block: RSlice<'_, u8>) -> bool {
+    // SAFETY: `context` is the `Collected` on the stack of `drain`, which outlives the plugin's call;
+    // a drain runs on one thread, so nobody else holds a reference.
+    let collected = unsafe { &mut *context.cast::<Collected>() };
+    let model = model as usize;
+    collected.bytes = collected.bytes.saturating_add(block.len());
+    if model >= collected.models || collected.bytes > MAX_DRAIN_BYTES {
+        return false;
+    }
+    collected.blocks.push((model, block.as_slice().to_vec()));
+    true
+}

@@ -1,0 +1,214 @@
+//! A lane: one thread that reads one log from one place on and hands batches to workers.
+//!
+//! Each log has a live lane, which follows the log's end for ever. Stats that are behind it are fed
+//! by a catch-up lane of their own, which joins them to the live lane when it has come level. A stat
+//! is fed by at most one lane of a log at a time; batches may overlap what it folded, never leave a hole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+
+use super::worker::{Target, Work};
+use crate::log::{Log, LogEnd, LogError, Offset, Records};
+use crate::project::{Batch, Dictionaries, Projector};
+
+/// Bounds of a batch.
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_RECORDS: usize = 1024;
+
+/// How long a lane at the end of its log sleeps before it looks whether it shall stop.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// A log and who reads it.
+pub(super) struct LogSlot {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) live: Arc<Lane>,
+    /// Lanes that feed stats which are behind.
+    pub(super) behind: Mutex<Vec<Arc<Lane>>>,
+    /// Only stats with these idents read it (a fill); none = all.
+    pub(super) readers: Option<Vec<String>>,
+    /// Why it is read no further.
+    pub(super) error: Mutex<Option<String>>,
+    /// Messages a second at most; 0 = no limit.
+    pub(super) max_rate: u64,
+}
+
+/// A place in a log, and the stats fed from there.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Locked while a batch is handed out, so that joining falls between two batches.
+    seat: Mutex<Seat>,
+    /// `seat.next`, for those who only look.
+    next: AtomicU64,
+    /// The end when last seen, for completeness; offset, then clock.
+    seen: Mutex<Option<LogEnd>>,
+    /// The lane's thread has ended: the log is finished or failed.
+    pub(super) ended: AtomicBool,
+}
+
+#[derive(Default)]
+struct Seat {
+    next: Offset,
+    targets: Arc<[Target]>,
+}
+
+/// What every lane needs.
+#[derive(Clone)]
+pub(super) struct LaneContext {
+    pub(super) workers: Arc<[Sender<Work>]>,
+    pub(super) dictionaries: Arc<Dictionaries>,
+    pub(super) stopping: Arc<AtomicBool>,
+}
+
+impl LogSlot {
+    /// Whether the stat `ident` reads the log.
+    pub(super) fn read_by(&self, ident: &str) -> bool {
+        self.readers.as_ref().is_none_or(|readers| readers.iter().any(|reader| reader == ident))
+    }
+
+    /// Feeds `stat` no more.
+    pub(super) fn remove(&self, stat: usize) {
+        for lane in &*self.behind.lock() {
+            lane.remove(stat);
+        }
+        self.live.remove(stat);
+    }
+}
+
+impl Lane {
+    pub(super) fn starting_at(next: Offset, targets: Vec<Target>) -> Self {
+        let lane = Self::default();
+        lane.next.store(next.0, Ordering::Relaxed);
+        *lane.seat.lock() = Seat { next, targets: targets.into() };
+        lane
+    }
+
+    /// Where the lane will read next.
+    pub(super) fn next(&self) -> Offset {
+        Offset(self.next.load(Ordering::Acquire))
+    }
+
+    /// The log's end when the lane last stood there or looked.
+    pub(super) fn seen(&self) -> Option<LogEnd> {
+        *self.seen.lock()
+    }
+
+    /// Adds targets that are level: they have folded, or been sent, everything before `level`.
+    /// Answers whether they were taken; if not they must come closer first.
+    pub(super) fn join(&self, targets: &[Target], level: Offset) -> bool {
+        let mut seat = self.seat.lock();
+        if seat.next > level {
+            return false;
+        }
+        seat.targets = seat.targets.iter().chain(targets).copied().collect();
+        true
+    }
+
+    /// Feeds `stat` no more.
+    pub(super) fn remove(&self, stat: usize) {
+        let mut seat = self.seat.lock();
+        seat.targets = seat.targets.iter().filter(|target| target.stat != stat).copied().collect();
+    }
+
+    pub(super) fn targets(&self) -> Arc<[Target]> {
+        Arc::clone(&self.seat.lock().targets)
+    }
+
+    fn hand_out(&self, batch: Batch, workers: &[Sender<Work>]) -> Offset {
+        let batch = Arc::new(batch);
+        let mut seat = self.seat.lock();
+        for (index, worker) in workers.iter().enumerate() {
+            if seat.targets.iter().any(|target| target.worker == index) {
+                let stats = Arc::clone(&seat.targets);
+                // Fails only when the worker has ended, which it does after all lanes.
+                let _ = worker.send(Work::Batch { batch: Arc::clone(&batch), stats });
+            }
+        }
+        seat.next = batch.range.end;
+        self.next.store(seat.next.0, Ordering::Release);
+        seat.next
+    }
+}
+
+/// Reads until told to stop, the log is finished, or (catch-up) the lane has joined the live one.
+///
+/// # Errors
+/// What the log answers; the lane ends with it.
+pub(super) fn run(
+    slot: &LogSlot,
+    lane: &Lane,
+    mut projector: Projector,
+    context: &LaneContext,
+) -> Result<(), LogError> {
+    let live = std::ptr::eq(lane, Arc::as_ptr(&slot.live));
+    let log = &*slot.log;
+    let mut records = Records::default();
+    let mut next = lane.next();
+    let mut pace = Pace::new(slot.max_rate);
+    let records_at_once = pace.batch_records();
+    while !context.stopping.load(Ordering::Acquire) {
+        if !live && (lane.targets().is_empty() || slot.live.join(&lane.targets(), next)) {
+            break;
+        }
+        log.read(next, BATCH_BYTES, records_at_once, &mut records)?;
+        if records.range.end <= next {
+            let end = log.end()?;
+            *lane.seen.lock() = Some(end);
+            // Another look after the end was seen: what came in between must not be left.
+            if end.offset <= next {
+                if end.finished {
+                    break;
+                }
+                log.wait(next, IDLE);
+            }
+            continue;
+        }
+        pace.wait_for(records.spans.len());
+        let batch = projector.project(
+            &mut records,
+            log.id(),
+            log.key(),
+            log.arrival_time(),
+            &context.dictionaries,
+        );
+        metrics::counter!("statmill_messages_total").increment(batch.offsets.len() as u64);
+        metrics::counter!("statmill_rejects_total").increment(batch.rejects.len() as u64);
+        next = lane.hand_out(batch, &context.workers);
+    }
+    Ok(())
+}
+
+/// Holds a lane to a number of messages a second.
+struct Pace {
+    rate: u64,
+    started: Instant,
+    sent: u64,
+}
+
+impl Pace {
+    fn new(rate: u64) -> Self {
+        Self { rate, started: Instant::now(), sent: 0 }
+    }
+
+    /// A slow source is read in small steps, so that its pace is even.
+    fn batch_records(&self) -> usize {
+        match self.rate {
+            0 => BATCH_RECORDS,
+            rate => usize::try_from(rate / 100).unwrap_or(BATCH_RECORDS).clamp(1, BATCH_RECORDS),
+        }
+    }
+
+    fn wait_for(&mut self, messages: usize) {
+        if self.rate == 0 {
+            return;
+        }
+        self.sent += messages as u64;
+        let due = Duration::from_secs_f64(self.sent as f64 / self.rate as f64);
+        if let Some(early) = due.checked_sub(self.started.elapsed()) {
+            std::thread::sleep(early.min(Duration::from_millis(200)));
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! From logs to committed rows: threads, their wiring, start and stop.
+//!
+//! ```text
+//! log ─► lane ─► Arc<Batch> ─► worker ─► Commit ─► committer ─► store ─► readers
+//!                                 ▲ Reset                │
+//!                             supervisor ◄── Fault ──────┘
+//! ```
+//!
+//! One direction; the supervisor alone starts stats again after a fault.
+
+mod abi;
+mod commit;
+mod durable;
+mod gaps;
+mod lane;
+mod rebuild;
+mod resume;
+mod stat;
+mod status;
+mod supervisor;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use parking_lot::{Condvar, Mutex};
+use statmill_plugin_api::manifest::FieldKind;
+
+use self::commit::CommitWork;
+use self::lane::{Lane, LaneContext, LogSlot};
+pub(crate) use self::gaps::plan as plan_fills;
+pub(crate) use self::resume::cutoff;
+pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
+use self::stat::{Control, StatShared};
+use self::worker::{Target, Work};
+use crate::loader::Loaded;
+use crate::log::{Log, LogError, LogId};
+use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
+use crate::query::{StatStatus, StatView};
+use crate::store::{Database, StoreError};
+
+/// Batches a worker may lie behind before its lanes wait.
+const QUEUED_BATCHES: usize = 8;
+/// Commits the committer may lie behind before workers wait.
+const QUEUED_COMMITS: usize = 64;
+
+/// How the engine runs.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Number of workers.
+    pub threads: usize,
+    /// Time between two commits of a stat.
+    pub checkpoint: Duration,
+    /// Time between two fsyncs of the store.
+    pub durable_every: Duration,
+    /// Limits of a message.
+    pub limits: Limits,
+    /// Limits of the dictionaries.
+    pub caps: Caps,
+    /// Configuration of stats by ident, JSON text.
+    pub stat_config: BTreeMap<String, String>,
+    /// A rebuild may swap though it does not reach back as far as the rows it replaces.
+    pub accept_loss: bool,
+    /// Where private copies of plugins and the like are kept.
+    pub data: PathBuf,
+}
+
+/// A log to read, and by whom.
+pub struct LogInput {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Only stats with these idents read it; none = all.
+    pub readers: Option<Vec<String>>,
+    /// Messages a second at most; 0 = no limit.
+    pub max_rate: u64,
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "variant docs describe their fields")]
+pub enum EngineError {
+    /// A plugin wants a field that is no JSON pointer.
+    #[error("a plugin wants a field that cannot be read: {0}")]
+    Pointer(#[from] PointerError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running engine. Dropped without [`Engine::stop`] it stops as at SIGKILL: nothing is lost,
+/// what was not committed is folded again.
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    commits: Option<Sender<CommitWork>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Joined last: the committer and the thread that makes commits durable.
+    tail: Vec<JoinHandle<()>>,
+}
+
+/// What the engine's threads and readers share.
+pub(crate) struct Shared {
+    pub(crate) database: Arc<Database>,
+    pub(crate) stats: Vec<Arc<StatShared>>,
+    /// Stats whose rows cannot be opened, and why.
+    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) logs: Vec<Arc<LogSlot>>,
+    pub(crate) once: AtomicBool,
+    pub(crate) durable: durable::Durable,
+    projections: HashMap<Mapping, Arc<Projection>>,
+    options: EngineOptions,
+    context: Mutex<Option<LaneContext>>,
+    stopping: Arc<AtomicBool>,
+    lanes: Arc<LaneCount>,
+    pending_faults: Arc<AtomicU64>,
+    supervisor: Sender<Control>,
+    lane_threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Number of lanes that run.
+#[derive(Default)]
+struct LaneCount {
+    running: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Engine {
+    /// Opens every admitted stat's rows, brings each level with `inputs` and follows them.
+    ///
+    /// # Errors
+    /// See [`EngineError`]. A fault of one stat is not an error of the engine: it is in its status.
+    pub fn start(
+        database: Arc<Database>,
+        loaded: &Loaded,
+        inputs: Vec<LogInput>,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        let wanted = wanted_fields(loaded);
+        let mut projections = HashMap::new();
+        for input in &inputs {
+            let mapping = input.log.mapping();
+            if !projections.contains_key(mapping) {
+                let projection = Projection::compile(mapping, &wanted)?;
+                projections.insert(mapping.clone(), Arc::new(projection));
+            }
+        }
+        let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
+        let (control, controls) = unbounded();
+        let pending_faults = Arc::new(AtomicU64::new(0));
+        let (mut stats, mut refused) = (Vec::new(), Vec::new());
+        for (plugin, manifest) in &loaded.stats {
+            let report = (&control, &pending_faults);
+            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report) {
+                Ok(stat) => stats.push(stat),
+                Err(error) => {
+                    tracing::error!(stat = manifest.ident, "not started: {error}");
+                    refused.push((manifest.ident.clone(), error.to_string()));
+                }
+            }
+        }
+
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (worker_ends, worker_sends) = channels(options.threads.max(1));
+        let context =
+            LaneContext { workers: worker_sends.into(), dictionaries, stopping: Arc::clone(&stopping) };
+        let plan = resume::plan(&stats, &inputs)?;
+        let logs = inputs
+            .into_iter()
+            .zip(&plan)
+            .map(|(input, plan)| {
+                Arc::new(LogSlot {
+                    live: Arc::new(Lane::starting_at(plan.live_from, plan.live.clone())),
+                    behind: Mutex::default(),
+                    log: input.log,
+                    readers: input.readers,
+                    error: Mutex::new(None),
+                    max_rate: input.max_rate,
+                })
+            })
+            .collect::<Vec<_>>();
+        let shared = Arc::new(Shared {
+            durable: durable::Durable::new(stats.len()),
+            database,
+            stats,
+            refused,
+            logs,
+            once: AtomicBool::new(false),
+            projections,
+            context: Mutex::new(Some(context.clone())),
+            stopping,
+            lanes: Arc::default(),
+            pending_faults,
+            supervisor: control,
+            lane_threads: Mutex::default(),
+            options,
+        });
+
+        let (commits, commit_work) = bounded(QUEUED_COMMITS);
+        let mut engine = Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
+        let names: HashMap<LogId, String> =
+            engine.shared.logs.iter().map(|s| (s.log.id(), s.log.name().to_owned())).collect();
+        engine.tail.push(spawn("commit", move || {
+            commit::run(&commit_work, |id| names.get(&id).cloned().unwrap_or_default());
+        })?);
+        let shared = Arc::clone(&engine.shared);
+        engine.tail.push(spawn("durable", move || durable::run(&shared))?);
+        for (index, work) in worker_ends.into_iter().enumerate() {
+            let commits = commits.clone();
+            let period = engine.shared.options.checkpoint;
+            engine.threads.push(spawn(&format!("worker-{index}"), move || {
+                worker::run(&work, &commits, period);
+            })?);
+        }
+        let shared = Arc::clone(&engine.shared);
+        engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &controls))?);
+
+        for stat in &engine.shared.stats {
+            stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst));
+        }
+        for (slot, plan) in engine.shared.logs.iter().zip(plan) {
+            engine.shared.spawn_lane(slot, &slot.live, &context)?;
+            if let Some((from, targets)) = plan.behind {
+                let lane = Arc::new(Lane::starting_at(from, targets));
+                engine.shared.spawn_lane(slot, &lane, &context)?;
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Waits until all logs are read to their ends (they must be finite) and everything is committed.
+    pub fn wait_finished(&self) {
+        self.shared.once.store(true, Ordering::Release);
+        loop {
+            self.shared.lanes.wait_none();
+            self.flush();
+            // A fault met in the last batches starts new lanes.
+            if self.shared.lanes.none() && self.shared.pending_faults.load(Ordering::SeqCst) == 0 {
+                rebuild::swap_those_level(&self.shared);
+                return;
+            }
+        }
+    }
+
+    /// Commits what has been folded so far.
+    pub fn flush(&self) {
+        let context = self.shared.context.lock().clone();
+        if let Some(context) = context {
+            let (done, all_done) = bounded(context.workers.len());
+            for worker in &*context.workers {
+                // Fails only when the worker has ended, and then it holds nothing.
+                let _ = worker.send(Work::Checkpoint(done.clone()));
+            }
+            drop(done);
+            all_done.iter().for_each(drop);
+        }
+        if let Some(commits) = &self.commits {
+            let (done, committed) = bounded(1);
+            if commits.send(CommitWork::Barrier(done)).is_ok() {
+                let _ = committed.recv();
+            }
+        }
+    }
+
+    /// Stops reading, commits everything that was folded, makes it durable and ends all threads.
+    pub fn stop(mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.lanes.wait_none();
+        self.flush();
+        let _ = self.shared.supervisor.send(Control::Stop);
+        drop(self.shared.context.lock().take());
+        for thread in std::mem::take(&mut *self.shared.lane_threads.lock()) {
+            let _ = thread.join();
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        drop(self.commits.take());
+        self.shared.durable.stop();
+        for thread in self.tail.drain(..) {
+            let _ = thread.join();
+        }
+        durable::make_durable(&self.shared);
+    }
+}
+
+impl Engine {
+    /// What readers see of the engine.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes durable what is committed.
+    pub fn make_durable(&self) {
+        durable::make_durable(&self.shared);
+    }
+
+    /// Numbers since the start; see [`crate::Counters`].
+    #[must_use]
+    pub fn counters(&self) -> crate::Counters {
+        let records = self.shared.stats.iter().map(|stat| stat.written());
+        let (mut messages, mut commits) = (0, 0);
+        for snapshot in records {
+            let accepted = snapshot.record().positions.values().map(|at| at.messages).sum();
+            messages = messages.max(accepted);
+            commits += snapshot.record().commit;
+        }
+        crate::Counters { messages, commits, syncs: self.shared.syncs() }
+    }
+}
+
+impl Shared {
+    /// Idents of the stats that run.
+    pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
+        self.stats.iter().map(|stat| stat.ident.as_str())
+    }
+
+    /// One stat's newest committed rows.
+    pub(crate) fn view(&self, ident: &str, boot: u64) -> Option<StatView> {
+        let stat = self.stats.iter().find(|stat| stat.ident == ident)?;
+        let snapshot = stat.served();
+        let record = stat.written().record().clone();
+        Some(StatView {
+            version: format!("{boot}.{}", snapshot.version()),
+            complete_until: self.complete_until(stat, &record),
+            state: self.state_of(stat, &record),
+            snapshot,
+        })
+    }
+
+    /// Everything that is known of every stat.
+    pub(crate) fn stat_statuses(&self, boot: u64) -> Vec<StatStatus> {
+        self.stats.iter().map(|stat| self.stat_status(stat, boot)).collect()
+    }
+
+    /// Starts the thread of `lane`; its end is counted and an error noted at the log.
+    fn spawn_lane(
+        self: &Arc<Self>,
+        slot: &Arc<LogSlot>,
+        lane: &Arc<Lane>,
+        context: &LaneContext,
+    ) -> Result<(), EngineError> {
+        let projection = Arc::clone(&self.projections[slot.log.mapping()]);
+        let projector = Projector::new(projection, self.options.limits.clone());
+        let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
+        let running = self.lanes.enter();
+        if !Arc::ptr_eq(&lane, &slot.live) {
+            slot.behind.lock().push(Arc::clone(&lane));
+        }
+        let thread = spawn("lane", move || {
+            let _running = running;
+            if let Err(error) = lane::run(&slot, &lane, projector, &context) {
+                tracing::error!(log = slot.log.name(), "{error}");
+                *slot.error.lock() = Some(error.to_string());
+            }
+            slot.behind.lock().retain(|behind| !Arc::ptr_eq(behind, &lane));
+            lane.ended.store(true, Ordering::Release);
+        })?;
+        let mut threads = self.lane_threads.lock();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+}
+
+impl StatShared {
+    /// Tells the stat's worker to start it from its committed record.
+    fn send_reset(self: &Arc<Self>, workers: &[Sender<Work>], epoch: u64) {
+        let record = Box::new(self.store.lock().snapshot().record().clone());
+        let _ = workers[self.worker].send(Work::Reset { stat: Arc::clone(self), epoch, record });
+    }
+
+    fn target(&self, epoch: u64) -> Target {
+        Target { stat: self.index, epoch, worker: self.worker }
+    }
+}
+
+/// Counts one lane as running until it is dropped.
+struct RunningLane(Arc<LaneCount>);
+
+impl LaneCount {
+    fn enter(self: &Arc<Self>) -> RunningLane {
+        *self.running.lock() += 1;
+        RunningLane(Arc::clone(self))
+    }
+
+    fn none(&self) -> bool {
+        *self.running.lock() == 0
+    }
+
+    fn wait_none(&self) {
+        let mut running = self.running.lock();
+        while *running > 0 {
+            self.changed.wait(&mut running);
+        }
+    }
+}
+
+impl Drop for RunningLane {
+    fn drop(&mut self) {
+        *self.0.running.lock() -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Union of all stats' fields, each (pointer, kind) once.
+fn wanted_fields(loaded: &Loaded) -> Vec<(String, FieldKind)> {
+    let mut wanted = Vec::new();
+    for field in loaded.stats.iter().flat_map(|(_, stat)| &stat.fields) {
+        let entry = (field.pointer.clone(), field.kind);
+        if !wanted.contains(&entry) {
+            wanted.push(entry);
+        }
+    }
+    wanted
+}
+
+fn channels(count: usize) -> (Vec<crossbeam_channel::Receiver<Work>>, Vec<Sender<Work>>) {
+    let (sends, ends): (Vec<_>, Vec<_>) = (0..count).map(|_| bounded(QUEUED_BATCHES)).unzip();
+    (ends, sends)
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, EngineError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
+}

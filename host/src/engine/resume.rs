@@ -1,0 +1,244 @@
+//! Where each stat goes on after a start: its store, its cutoff, its place in every log.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crossbeam_channel::Sender;
+use parking_lot::{Mutex, RwLock};
+use statmill_plugin_api::manifest::{FieldKind, StatManifest};
+
+use super::stat::{Control, Health, StatShared};
+use super::worker::Target;
+use super::{EngineError, EngineOptions, LogInput};
+use crate::clock::now_us;
+use crate::loader::Plugin;
+use crate::log::{Log, Offset};
+use crate::project::TopicFilter;
+use crate::query::StatState;
+use crate::store::{Database, Span, StatRecord, StatStore, StoreError};
+
+/// Stats this close behind the foremost are fed with it by one lane: reading twice costs more.
+const NEAR_BYTES: u64 = 8 << 20;
+
+/// How a log is read at start.
+pub(super) struct Plan {
+    /// Where the live lane starts.
+    pub(super) live_from: Offset,
+    /// Who it feeds.
+    pub(super) live: Vec<Target>,
+    /// Where a catch-up lane starts, and who it feeds.
+    pub(super) behind: Option<(Offset, Vec<Target>)>,
+}
+
+/// Opens a stat's rows; a new stat gets its cutoff.
+pub(super) fn open(
+    database: &Arc<Database>,
+    index: usize,
+    plugin: &Arc<Plugin>,
+    manifest: &StatManifest,
+    wanted: &[(String, FieldKind)],
+    options: &EngineOptions,
+    (supervisor, pending_faults): (&Sender<Control>, &Arc<AtomicU64>),
+) -> Result<Arc<StatShared>, EngineError> {
+    // Rows of another version keep serving until the new ones are level.
+    let rebuilding = database.serves(manifest)? == Some(false);
+    let mut store = open_store(database, manifest, rebuilding)?;
+    let served = if rebuilding {
+        tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
+        database.open_stored(&manifest.ident)?.reader()
+    } else {
+        database.drop_inactive(&manifest.ident)?;
+        store.reader()
+    };
+    let record = store.snapshot().record().clone();
+    if record.commit == 0
+        && let Some(cutoff) = cutoff(manifest, now_us())
+    {
+        store.commit(&[], StatRecord { cutoff_us: Some(cutoff), ..record })?;
+    }
+    let fields = manifest
+        .fields
+        .iter()
+        .filter_map(|field| {
+            let place = |(pointer, kind): &(String, FieldKind)| {
+                *pointer == field.pointer && *kind == field.kind
+            };
+            Some((wanted.iter().position(place)?, field.kind))
+        })
+        .collect();
+    Ok(Arc::new(StatShared {
+        index,
+        ident: manifest.ident.clone(),
+        manifest: Arc::new(manifest.clone()),
+        plugin: Arc::clone(plugin),
+        config: options.stat_config.get(&manifest.ident).cloned().unwrap_or_else(|| "{}".into()),
+        worker: index % options.threads.max(1),
+        fields,
+        filter: TopicFilter::new(&manifest.topics),
+        written: RwLock::new(store.reader()),
+        served: RwLock::new(served),
+        store: Mutex::new(store),
+        epoch: AtomicU64::new(1),
+        health: Mutex::new(Health {
+            state: if rebuilding { StatState::Rebuilding } else { StatState::Loading },
+            reason: String::new(),
+            since_us: now_us(),
+            last_error: None,
+            failures: 0,
+            failed_at: 0,
+        }),
+        supervisor: supervisor.clone(),
+        pending_faults: Arc::clone(pending_faults),
+    }))
+}
+
+/// Opens the rows of this version; damaged ones are set aside, loudly, and made anew from the logs.
+fn open_store(
+    database: &Database,
+    manifest: &StatManifest,
+    beside: bool,
+) -> Result<StatStore, StoreError> {
+    let open = || {
+        if beside { database.open_beside(manifest) } else { database.open_stat(manifest) }
+    };
+    match open() {
+        Err(StoreError::Damaged { .. }) => {
+            let aside = database.set_aside(&manifest.ident, "damaged rows")?;
+            tracing::error!(stat = manifest.ident, "its rows are damaged and are rebuilt: {aside:?}");
+            open()
+        }
+        outcome => outcome,
+    }
+}
+
+/// Reads the rows of `stat` again, after a commit whose outcome is unknown.
+pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
+    let mut store = stat.store.lock();
+    let rebuilding = database.serves(&stat.manifest)? == Some(false);
+    *store = open_store(database, &stat.manifest, rebuilding)?;
+    *stat.written.write() = store.reader();
+    if !rebuilding {
+        *stat.served.write() = store.reader();
+    }
+    Ok(())
+}
+
+/// The event time below which a stat that starts now folds nothing: the start of its coarsest window
+/// at `now − delta`, so that no window is filled by half.
+pub(crate) fn cutoff(manifest: &StatManifest, now_us: i64) -> Option<i64> {
+    let delta = i64::try_from(manifest.backlog_delta_s?).ok()?.checked_mul(1_000_000)?;
+    let coarsest = manifest.models.iter().filter_map(|model| model.window_s).max().unwrap_or(1);
+    let window = i64::try_from(coarsest).ok()?.checked_mul(1_000_000)?;
+    Some((now_us - delta).div_euclid(window) * window)
+}
+
+/// Plans how each log is read so that every stat is brought level.
+pub(super) fn plan(
+    stats: &[Arc<StatShared>],
+    inputs: &[LogInput],
+) -> Result<Vec<Plan>, EngineError> {
+    inputs.iter().map(|input| plan_log(stats, input)).collect()
+}
+
+fn plan_log(stats: &[Arc<StatShared>], input: &LogInput) -> Result<Plan, EngineError> {
+    let log = &*input.log;
+    let mut places: Vec<(Offset, Target)> = Vec::new();
+    for stat in stats {
+        if input.readers.as_ref().is_some_and(|readers| !readers.contains(&stat.ident)) {
+            continue;
+        }
+        match place(stat, log) {
+            Ok(offset) => places.push((offset, stat.target(1))),
+            Err(PlaceError::Diverged(reason)) => {
+                tracing::error!(stat = stat.ident, log = log.name(), "{reason}");
+                stat.set_state(StatState::Failed, reason);
+            }
+            Err(PlaceError::Engine(error)) => return Err(error),
+        }
+    }
+    let Some(foremost) = places.iter().map(|(offset, _)| *offset).max() else {
+        return Ok(Plan { live_from: log.end()?.offset, live: vec![], behind: None });
+    };
+    let near = |offset: Offset| offset == foremost || log.bytes(offset..foremost) <= NEAR_BYTES;
+    let (live, behind): (Vec<_>, Vec<_>) = places.into_iter().partition(|(at, _)| near(*at));
+    let first = |group: &[(Offset, Target)]| group.iter().map(|(at, _)| *at).min();
+    let targets = |group: Vec<(Offset, Target)>| group.into_iter().map(|(_, t)| t).collect();
+    Ok(Plan {
+        live_from: first(&live).unwrap_or(foremost),
+        behind: first(&behind).map(|from| (from, targets(behind))),
+        live: targets(live),
+    })
+}
+
+enum PlaceError {
+    Diverged(String),
+    Engine(EngineError),
+}
+
+impl From<StoreError> for PlaceError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<crate::log::LogError> for PlaceError {
+    fn from(error: crate::log::LogError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// The offset from which `stat` must fold `log`, after what is too old for it or lost was recorded.
+fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
+    let mut store = stat.store.lock();
+    let record = store.snapshot().record().clone();
+    let known = record.positions.get(&log.id());
+    let position = known.map_or(log.start(), |at| at.end);
+    if let Some(at) = known
+        && position > log.start()
+    {
+        let ends = log.end()?.offset;
+        let found = log.fingerprint(position)?;
+        if position > ends || found.is_some_and(|hash| at.fingerprint != 0 && hash != at.fingerprint)
+        {
+            return Err(PlaceError::Diverged(format!(
+                "log {} no longer holds the message at offset {} that was folded last: it was \
+                 rewritten; put the old content back, or give the new content a name of its own",
+                log.name(),
+                position.0
+            )));
+        }
+    }
+    let now = now_us();
+    let wanted = stat.manifest.backlog_delta_s.map(|_| {
+        // A new stat's cutoff was made at its birth, a moment ago; a known stat's moves only with a jump.
+        match known {
+            None => record.cutoff_us.unwrap_or(i64::MIN),
+            Some(_) => cutoff(&stat.manifest, now).unwrap_or(i64::MIN),
+        }
+    });
+    let first = wanted.map_or(log.start(), |from| log.first_at(from));
+    let next = position.max(first).max(log.start());
+    if next > position {
+        let mut jumped = record.clone();
+        let entry = jumped.positions.entry(log.id()).or_default();
+        let from_us = entry.largest_time_us;
+        entry.end = next;
+        entry.name = log.name().to_owned();
+        entry.fingerprint = log.fingerprint(next)?.unwrap_or(0);
+        if known.is_some() {
+            let reason = if next == first { "older than the backlog delta" } else { "expired" };
+            jumped.skipped.push(Span {
+                log: log.id(),
+                from_us,
+                to_us: wanted.or(Some(now)),
+                reason: reason.into(),
+            });
+            if wanted.is_some() {
+                jumped.cutoff_us = wanted;
+            }
+            tracing::warn!(stat = stat.ident, log = log.name(), "skipped to {}: {reason}", next.0);
+        }
+        store.commit(&[], jumped)?;
+    }
+    Ok(next)
+}

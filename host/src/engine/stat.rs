@@ -1,0 +1,115 @@
+//! What all threads may know of a stat: its manifest, its store, its health.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::Sender;
+use parking_lot::{Mutex, RwLock};
+use statmill_plugin_api::manifest::{FieldKind, StatManifest};
+
+use crate::loader::Plugin;
+use crate::log::Offset;
+use crate::project::TopicFilter;
+use crate::query::StatState;
+use crate::store::{Reader, Snapshot, StatStore};
+
+/// A stat of a running host.
+pub(super) struct StatShared {
+    /// Index in the engine's list.
+    pub(super) index: usize,
+    /// See [`StatManifest::ident`].
+    pub(super) ident: String,
+    pub(super) manifest: Arc<StatManifest>,
+    pub(super) plugin: Arc<Plugin>,
+    /// Its configuration, JSON text.
+    pub(super) config: String,
+    /// The worker that owns its instance.
+    pub(super) worker: usize,
+    /// Its fields: column of the projection and kind.
+    pub(super) fields: Vec<(usize, FieldKind)>,
+    pub(super) filter: TopicFilter,
+    /// Rows and record. Locked for the time of a commit, and to read the record for a restart.
+    pub(super) store: Mutex<StatStore>,
+    /// Reads `store` without locking it.
+    pub(super) written: RwLock<Reader>,
+    /// Reads what is answered: `store`, or until a rebuild is level the rows it will replace.
+    pub(super) served: RwLock<Reader>,
+    /// Number of the instance's life. A commit of an earlier life is dropped.
+    pub(super) epoch: AtomicU64,
+    pub(super) health: Mutex<Health>,
+    /// Where faults are reported.
+    pub(super) supervisor: Sender<Control>,
+    /// Faults reported and not yet handled.
+    pub(super) pending_faults: Arc<AtomicU64>,
+}
+
+/// What the supervisor acts upon.
+pub(super) enum Control {
+    /// A life of a stat has ended.
+    Fault { stat: usize, fault: Fault },
+    /// The host stops.
+    Stop,
+}
+
+/// How a stat is.
+pub(super) struct Health {
+    pub(super) state: StatState,
+    /// Why, in words; empty when all is well.
+    pub(super) reason: String,
+    pub(super) since_us: i64,
+    pub(super) last_error: Option<String>,
+    /// Faults in a row without a commit in between.
+    pub(super) failures: u32,
+    /// Commit number at the last fault.
+    pub(super) failed_at: u64,
+}
+
+/// Why an instance had to be dropped.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the plugin does not make an instance: {0}")]
+    Create(String),
+    #[error("fold failed in the messages {}..{}: {reason}", at.start.0, at.end.0)]
+    Fold { reason: String, at: Range<Offset> },
+    #[error("drain failed: {0}")]
+    Drain(String),
+    #[error("commit failed: {0}")]
+    Commit(String),
+    #[error("messages are missing: expected offset {}, got {}", expected.0, got.0)]
+    Gap { expected: Offset, got: Offset },
+    #[error("the host is stopping")]
+    Stopped,
+}
+
+impl StatShared {
+    /// The newest commit.
+    pub(super) fn written(&self) -> Arc<Snapshot> {
+        self.written.read().snapshot()
+    }
+
+    /// The rows that are answered.
+    pub(super) fn served(&self) -> Arc<Snapshot> {
+        self.served.read().snapshot()
+    }
+
+    /// Ends this life of the stat and reports why; the supervisor decides what follows.
+    pub(super) fn fault(&self, fault: Fault) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.pending_faults.fetch_add(1, Ordering::SeqCst);
+        if self.supervisor.send(Control::Fault { stat: self.index, fault }).is_err() {
+            // The supervisor is gone, so the host is stopping: nothing is to follow.
+            self.pending_faults.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn set_state(&self, state: StatState, reason: impl Into<String>) {
+        let mut health = self.health.lock();
+        if health.state != state {
+            health.since_us = crate::clock::now_us();
+            tracing::info!(stat = self.ident, state = ?state, "state changed");
+        }
+        health.state = state;
+        health.reason = reason.into();
+    }
+}

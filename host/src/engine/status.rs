@@ -1,0 +1,261 @@
+//! What can be said of a running engine from outside: completeness, lag, progress.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::lane::LogSlot;
+use super::stat::StatShared;
+use crate::clock::now_us;
+use crate::log::Offset;
+use crate::query::{
+    CompleteUntil, Fault, LogStatus, PositionStatus, Progress, StatState, StatStatus, TimeSpan,
+    UtcTime,
+};
+use crate::store::StatRecord;
+
+/// Prefix of the meta records that keep each stat's completeness for readers without a host.
+const COMPLETE: &str = "complete/";
+
+impl Shared {
+    /// Up to when `stat` accounts for all that reached its logs: the minimum over them.
+    pub(crate) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
+        let skipped = record.skipped.iter().filter_map(|span| span.from_us).min();
+        let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).peekable();
+        if logs.peek().is_none() {
+            return CompleteUntil::Unknown;
+        }
+        let ends = logs.map(|slot| complete_in(slot, record)).reduce(CompleteUntil::and);
+        let ends = ends.unwrap_or(CompleteUntil::Unknown);
+        skipped.map_or(ends, |from_us| ends.and(CompleteUntil::At(from_us)))
+    }
+
+    /// Keeps every stat's completeness beside its rows, for readers that come when no host runs.
+    pub(super) fn note_completeness(&self) {
+        for stat in &self.stats {
+            let snapshot = stat.written();
+            let complete = self.complete_until(stat, snapshot.record()).to_string();
+            let key = format!("{COMPLETE}{}", stat.ident);
+            if let Err(error) = self.database.put_meta(&key, complete.as_bytes()) {
+                tracing::error!(stat = stat.ident, "completeness cannot be kept: {error}");
+            }
+        }
+    }
+
+    /// What a stat is doing, in one word.
+    pub(crate) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
+        let state = stat.health.lock().state;
+        let settled = matches!(
+            state,
+            StatState::Quarantined | StatState::Failed | StatState::Rebuilding | StatState::Detached
+        );
+        if settled {
+            return state;
+        }
+        match (self.level_at(stat, record), state) {
+            (true, StatState::Live) => StatState::Live,
+            (true, _) => {
+                stat.set_state(StatState::Live, "");
+                StatState::Live
+            }
+            (false, StatState::Live | StatState::Replaying) => state,
+            (false, _) => {
+                stat.set_state(StatState::Backfilling, "");
+                StatState::Backfilling
+            }
+        }
+    }
+
+    /// Whether a stat has committed all that its logs hold.
+    pub(super) fn level(&self, stat: &StatShared) -> bool {
+        self.level_at(stat, stat.written().record())
+    }
+
+    fn level_at(&self, stat: &StatShared, record: &StatRecord) -> bool {
+        let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident));
+        logs.all(|slot| level_in(slot, record))
+    }
+
+    /// Whether every stat that can be is level with its logs.
+    pub(crate) fn all_level(&self) -> bool {
+        self.stats.iter().all(|stat| {
+            let state = self.state_of(stat, stat.written().record());
+            !matches!(state, StatState::Backfilling | StatState::Loading | StatState::Replaying)
+        })
+    }
+
+    /// Everything that is known of one stat.
+    pub(crate) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
+        let served = stat.served();
+        let snapshot = stat.written();
+        let record = snapshot.record();
+        let models: BTreeMap<String, u64> = served
+            .models()
+            .iter()
+            .enumerate()
+            .map(|(index, model)| (model.name.clone(), served.rows(index)))
+            .collect();
+        let slots: Vec<&LogSlot> = self
+            .logs
+            .iter()
+            .filter(|slot| slot.read_by(&stat.ident))
+            .map(|slot| &**slot)
+            .collect();
+        let lag = |slot: &LogSlot| {
+            let end = slot.log.end().ok()?.offset;
+            slot.log.count(position(slot, record)..end)
+        };
+        let complete_until = self.complete_until(stat, record);
+        let state = self.state_of(stat, record);
+        let health = stat.health.lock();
+        let mut status = stat_status_at_rest(&stat.ident, record, format!("{boot}.{}", record.commit));
+        for slot in &slots {
+            if let Some(known) = status.positions.get_mut(&slot.log.id()) {
+                known.lag_messages = lag(slot);
+            }
+        }
+        StatStatus {
+            state,
+            reason: (!health.reason.is_empty()).then(|| health.reason.clone()),
+            rows: served.rows(0),
+            models,
+            lag_messages: slots.iter().map(|slot| lag(slot)).sum(),
+            lag_s: match complete_until {
+                CompleteUntil::At(time_us) => Some((now_us() - time_us).max(0) as f64 / 1e6),
+                CompleteUntil::End => Some(0.0),
+                CompleteUntil::Unknown => None,
+            },
+            complete_until,
+            last_error: health
+                .last_error
+                .as_ref()
+                .map(|text| Fault { at: UtcTime(health.since_us), text: text.clone() }),
+            progress: progress(&slots, record),
+            ..status
+        }
+    }
+
+    /// Everything that is known of the logs.
+    pub(crate) fn log_status(&self) -> Vec<LogStatus> {
+        self.logs.iter().map(|slot| one_log_status(slot)).collect()
+    }
+
+    /// Number of commits of all stats and of syncs of the store since the start.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.durable.syncs.load(Ordering::Relaxed)
+    }
+}
+
+/// What the record alone tells of a stat: all there is when no host runs.
+pub(crate) fn stat_status_at_rest(ident: &str, record: &StatRecord, version: String) -> StatStatus {
+    let mut rejects: BTreeMap<String, u64> = BTreeMap::new();
+    for (reject, count) in record.positions.values().flat_map(|position| &position.rejects) {
+        let name = serde_json::to_value(reject).ok();
+        let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or("other").to_owned();
+        *rejects.entry(name).or_default() += count;
+    }
+    StatStatus {
+        ident: ident.to_owned(),
+        state: StatState::Detached,
+        version,
+        positions: record
+            .positions
+            .iter()
+            .map(|(id, position)| {
+                let status = PositionStatus {
+                    name: position.name.clone(),
+                    end: position.end,
+                    messages: position.messages,
+                    lag_messages: None,
+                };
+                (*id, status)
+            })
+            .collect(),
+        messages: record.messages,
+        rejects,
+        too_late: record.too_late,
+        before_cutoff: record.before_cutoff,
+        dead_letters: record.dead_letters,
+        cutoff: record.cutoff_us.map(UtcTime),
+        largest_time: record.largest_time_us.map(UtcTime),
+        skipped: record
+            .skipped
+            .iter()
+            .map(|span| TimeSpan {
+                from: UtcTime(span.from_us.unwrap_or(0)),
+                to: UtcTime(span.to_us.unwrap_or(0)),
+                reason: span.reason.clone(),
+            })
+            .collect(),
+        ..StatStatus::default()
+    }
+}
+
+/// The completeness that a host left behind for a stat.
+pub(crate) fn complete_at_rest(database: &crate::store::Database, ident: &str) -> CompleteUntil {
+    let kept = database.get_meta(&format!("{COMPLETE}{ident}")).ok().flatten();
+    let text = kept.map(|bytes| serde_json::Value::String(String::from_utf8_lossy(&bytes).into()));
+    text.and_then(|text| serde_json::from_value(text).ok()).unwrap_or_default()
+}
+
+fn position(slot: &LogSlot, record: &StatRecord) -> Offset {
+    record.positions.get(&slot.log.id()).map_or(slot.log.start(), |at| at.end)
+}
+
+fn level_in(slot: &LogSlot, record: &StatRecord) -> bool {
+    slot.live.seen().is_some_and(|seen| position(slot, record) >= seen.offset)
+}
+
+fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
+    match slot.live.seen() {
+        Some(seen) if position(slot, record) >= seen.offset => {
+            if seen.finished {
+                CompleteUntil::End
+            } else {
+                CompleteUntil::At(seen.seen_us - slot.log.settle_us())
+            }
+        }
+        _ => match slot.log.smallest_time_from(position(slot, record)) {
+            Some(time_us) => CompleteUntil::At(time_us),
+            None => CompleteUntil::Unknown,
+        },
+    }
+}
+
+fn progress(slots: &[&LogSlot], record: &StatRecord) -> Option<Progress> {
+    let mut done = 0;
+    let mut total = 0;
+    for slot in slots {
+        let end = slot.log.end().ok()?.offset;
+        let start = slot.log.start();
+        done += slot.log.bytes(start..position(slot, record));
+        total += slot.log.bytes(start..end);
+    }
+    (done < total).then(|| Progress {
+        what: "backlog".into(),
+        done,
+        total: Some(total),
+        unit: "bytes".into(),
+        eta_s: None,
+    })
+}
+
+fn one_log_status(slot: &LogSlot) -> LogStatus {
+    let log = &slot.log;
+    let start = log.start();
+    let end = log.end().ok();
+    let offset = end.map_or(start, |end| end.offset);
+    let mut status = LogStatus {
+        id: Some(log.id()),
+        name: log.name().to_owned(),
+        start,
+        end: offset,
+        records: log.count(start..offset),
+        bytes: log.bytes(start..offset),
+        finished: end.is_some_and(|end| end.finished),
+        error: slot.error.lock().clone(),
+        ..LogStatus::default()
+    };
+    log.describe(&mut status);
+    status
+}

@@ -1,0 +1,209 @@
+//! One thread per worker: the only code that calls into a stat.
+//!
+//! A worker owns the instances of its stats and what each has folded since its last checkpoint;
+//! nobody else can touch either. Work arrives on one bounded channel; increments leave as
+//! [`Commit`]s for the committer. Nothing flows back to the sender.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use statmill_plugin_api::abi::{PluginInstance, StatBox};
+use statmill_plugin_api::manifest::FieldKind;
+
+use super::abi;
+use super::commit::{Commit, CommitWork, Progress};
+use super::stat::{Fault, StatShared};
+use crate::log::{LogId, Offset};
+use crate::project::{Batch, Generation, TopicCache, select};
+use crate::store::StatRecord;
+
+/// Increments beyond either bound force a checkpoint at once.
+const MAX_ROWS: u64 = 65_536;
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Everything that can wake a worker.
+pub(super) enum Work {
+    /// The messages in one half-open range of offsets of one log, for these stats.
+    Batch { batch: Arc<Batch>, stats: Arc<[Target]> },
+    /// Start (again) from a committed record with a new instance.
+    Reset { stat: Arc<StatShared>, epoch: u64, record: Box<StatRecord> },
+    /// Stop folding a stat; what it holds is dropped.
+    Drop { stat: usize },
+    /// Drain all increments and hand them to the committer, then answer.
+    Checkpoint(Sender<()>),
+}
+
+/// A stat that shall fold a batch, and in which of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Index of the stat.
+    pub(super) stat: usize,
+    /// Batches of an earlier epoch are for an instance that is gone.
+    pub(super) epoch: u64,
+    /// The worker that owns it.
+    pub(super) worker: usize,
+}
+
+/// An instance and what it holds.
+struct Running {
+    shared: Arc<StatShared>,
+    epoch: u64,
+    instance: StatBox,
+    columns: Vec<usize>,
+    fields: Vec<(usize, FieldKind)>,
+    topics: TopicCache,
+    cutoff_us: Option<i64>,
+    positions: BTreeMap<LogId, Offset>,
+    generation: Option<Arc<Generation>>,
+    progress: Progress,
+}
+
+/// Runs a worker until the last sender of its work is dropped; then checkpoints once more.
+pub(super) fn run(work: &Receiver<Work>, commits: &Sender<CommitWork>, period: Duration) {
+    let mut stats: HashMap<usize, Running> = HashMap::new();
+    let mut next = Instant::now() + period;
+    loop {
+        match work.recv_deadline(next) {
+            Ok(Work::Batch { batch, stats: targets }) => {
+                for target in targets.iter() {
+                    let Some(running) = stats.get_mut(&target.stat) else { continue };
+                    if running.epoch != target.epoch {
+                        continue;
+                    }
+                    if let Err(reason) = running.take(&batch, commits) {
+                        fail(&mut stats, target.stat, reason);
+                    }
+                }
+            }
+            Ok(Work::Reset { stat, epoch, record }) => {
+                let index = stat.index;
+                stats.remove(&index);
+                match Running::new(stat, epoch, &record) {
+                    Ok(running) => drop(stats.insert(index, running)),
+                    Err((stat, reason)) => stat.fault(Fault::Create(reason)),
+                }
+            }
+            Ok(Work::Drop { stat }) => drop(stats.remove(&stat)),
+            Ok(Work::Checkpoint(done)) => {
+                checkpoint(&mut stats, commits);
+                // The asker may have given up waiting: that is its business.
+                let _ = done.send(());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if Instant::now() >= next {
+            checkpoint(&mut stats, commits);
+            next = Instant::now() + period;
+        }
+    }
+    checkpoint(&mut stats, commits);
+}
+
+fn checkpoint(stats: &mut HashMap<usize, Running>, commits: &Sender<CommitWork>) {
+    let mut failed = Vec::new();
+    for (&index, running) in stats.iter_mut() {
+        if let Err(reason) = running.checkpoint(commits) {
+            failed.push((index, reason));
+        }
+    }
+    for (index, reason) in failed {
+        fail(stats, index, reason);
+    }
+}
+
+/// Drops the instance with its increments: after an error both are worthless. The supervisor starts
+/// it again from the committed position.
+fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
+    if let Some(running) = stats.remove(&index) {
+        running.shared.fault(fault);
+    }
+}
+
+impl Running {
+    fn new(
+        shared: Arc<StatShared>,
+        epoch: u64,
+        record: &StatRecord,
+    ) -> Result<Self, (Arc<StatShared>, String)> {
+        let PluginInstance { stat: instance, .. } =
+            match shared.plugin.create(&shared.ident, &shared.config) {
+                Ok(instance) => instance,
+                Err(reason) => return Err((shared, reason)),
+            };
+        Ok(Self {
+            epoch,
+            instance,
+            columns: shared.fields.iter().map(|&(column, _)| column).collect(),
+            fields: shared.fields.clone(),
+            topics: TopicCache::default(),
+            cutoff_us: record.cutoff_us,
+            positions: record.positions.iter().map(|(&log, at)| (log, at.end)).collect(),
+            generation: None,
+            progress: Progress::default(),
+            shared,
+        })
+    }
+
+    /// Folds what of `batch` lies at or after the position.
+    fn take(&mut self, batch: &Arc<Batch>, commits: &Sender<CommitWork>) -> Result<(), Fault> {
+        let position = self.positions.get(&batch.log).copied().unwrap_or(batch.range.start);
+        if batch.range.end <= position {
+            return Ok(());
+        }
+        if batch.range.start > position {
+            return Err(Fault::Gap { expected: position, got: batch.range.start });
+        }
+        if self.generation.as_ref().is_some_and(|held| held.id() != batch.generation.id()) {
+            self.checkpoint(commits)?;
+        }
+        let mut rows = select(batch, &self.shared.filter, &mut self.topics);
+        if batch.range.start < position {
+            rows.retain(|&row| batch.offsets[row as usize] >= position.0);
+        }
+        if let Some(cutoff) = self.cutoff_us {
+            let before = rows.len();
+            rows.retain(|&row| batch.times[row as usize] >= cutoff);
+            self.progress.before_cutoff += (before - rows.len()) as u64;
+        }
+        let report = if rows.is_empty() {
+            None
+        } else {
+            self.generation.get_or_insert_with(|| Arc::clone(&batch.generation));
+            let folded = abi::fold(&mut self.instance, batch, &self.columns, &rows);
+            Some(folded.map_err(|reason| Fault::Fold { reason, at: batch.range.clone() })?)
+        };
+        self.progress.folded(batch, position, &rows);
+        self.positions.insert(batch.log, batch.range.end);
+        match report {
+            Some(held) if held.rows >= MAX_ROWS || held.bytes >= MAX_BYTES => {
+                self.checkpoint(commits)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn checkpoint(&mut self, commits: &Sender<CommitWork>) -> Result<(), Fault> {
+        if self.progress.is_empty() {
+            return Ok(());
+        }
+        let increments = match self.generation.take() {
+            None => Vec::new(),
+            Some(generation) => {
+                let models = self.shared.manifest.models.len();
+                abi::drain(&mut self.instance, &generation, &self.fields, models)
+                    .map_err(Fault::Drain)?
+            }
+        };
+        let commit = Commit {
+            stat: Arc::clone(&self.shared),
+            epoch: self.epoch,
+            increments,
+            progress: std::mem::take(&mut self.progress),
+        };
+        // The committer outlives the workers: it ends only when the last sender is gone.
+        commits.send(CommitWork::Commit(Box::new(commit))).map_err(|_| Fault::Stopped)
+    }
+}

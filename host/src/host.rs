@@ -1,0 +1,467 @@
+//! A host as a value: what an embedder builds, asks and stops. The `statmill` command is one embedder.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::RunningCatalog;
+use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::http::{self, HttpOptions};
+use crate::loader;
+use crate::log::LogError;
+use crate::config::{Config, Keep};
+use crate::http::HttpError;
+use crate::log::history::HistoryError;
+use crate::log::ingest::IngestLimits;
+use crate::log::journal::JournalOptions;
+use crate::log::segment::{Retention, SegmentOptions};
+use crate::log::source::{HistoryUrl, SourceError, SourceUrl};
+use crate::project::{Caps, Limits, Mapping, PointerError};
+use crate::query::{self, Answer, Catalog, IngestSink, Query, QueryError, Selection, Table};
+use crate::sources::{SourceOptions, Sources};
+use crate::store::{Database, StoreError, Tuning};
+
+/// How a host shall run. Made by [`Host::builder`]; every setting has a default.
+#[derive(Clone)]
+pub struct HostBuilder {
+    data: PathBuf,
+    plugins: Vec<PathBuf>,
+    sources: Vec<SourceUrl>,
+    mappings: BTreeMap<String, Mapping>,
+    history: Option<HistoryUrl>,
+    listen: Option<String>,
+    http: HttpOptions,
+    threads: usize,
+    checkpoint: Duration,
+    durable_every: Duration,
+    limits: Limits,
+    journal: JournalOptions,
+    tuning: Tuning,
+    disabled: Vec<String>,
+    stat_config: BTreeMap<String, String>,
+    accept_loss: bool,
+    once: bool,
+}
+
+/// Why a host cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "variant docs describe their fields")]
+pub enum HostError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A source makes no sense.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The engine cannot start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; give another with --listen")]
+    Listen { address: String, source: std::io::Error },
+    /// The HTTP server cannot start.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A mapping's pointer is none.
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
+    /// A source names a field mapping that does not exist.
+    #[error("there is no field mapping {name:?}; there are {known}")]
+    NoMapping { name: String, known: String },
+    /// A source that is fed by the host itself failed.
+    #[error("a source failed: {0}")]
+    Feed(String),
+    /// A file or folder cannot be used.
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    /// A source has no end, so that nothing could ever be read to it.
+    #[error("source {0} has no end; leave it out, or leave out --once")]
+    Endless(String),
+}
+
+/// A running host. Dropped without [`Host::stop`] it ends as at SIGKILL: nothing is lost, what was not
+/// committed is folded again.
+pub struct Host {
+    engine: Engine,
+    catalog: Arc<RunningCatalog>,
+    sources: Sources,
+    http: Option<http::Server>,
+    once: bool,
+}
+
+/// Numbers of a running host since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages accepted from all logs by the stats that read them: the most any stat accepted.
+    pub messages: u64,
+    /// Commits of all stats, since their first.
+    pub commits: u64,
+    /// Fsyncs of the store.
+    pub syncs: u64,
+}
+
+impl HostBuilder {
+    /// Takes every setting from a checked configuration.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        self.data.clone_from(&config.data);
+        self.plugins.extend(config.plugins.iter().cloned());
+        self.sources.extend(config.sources.iter().map(|source| source.url.clone()));
+        self.history.clone_from(&config.history);
+        self.mappings.clone_from(&config.mappings);
+        self.threads = config.threads.get();
+        self.checkpoint = config.checkpoint;
+        self.durable_every = config.durable_every;
+        self.limits = Limits {
+            max_message: config.limits.max_message,
+            max_depth: config.limits.max_depth,
+            max_ahead_us: micros(config.limits.max_ahead),
+            validate: config.limits.validate,
+        };
+        self.http.limits = query::Limits {
+            max_rows: config.query.max_rows,
+            max_time: config.query.max_time,
+            default_rows_per_page: config.query.default_rows_per_page as u64,
+            max_rows_per_page: config.query.max_rows_per_page as u64,
+        };
+        self.http.tokens = http::Tokens {
+            ingest: config.tokens.ingest.clone(),
+            query: config.tokens.query.clone(),
+            admin: config.tokens.admin.clone(),
+        };
+        self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
+        self.journal.retention = Retention {
+            age_us: match config.journal.keep {
+                Keep::Forever => None,
+                Keep::Models => config.journal.max_age.map(micros),
+            },
+            max_bytes: None,
+            disk_limit: config.journal.max_bytes,
+        };
+        self.tuning.fold_deltas = config.fold_deltas;
+        for (ident, stat) in &config.stats {
+            if !stat.enabled {
+                self.disabled.push(ident.clone());
+            }
+            if !stat.config.is_null() {
+                self.stat_config.insert(ident.clone(), stat.config.to_string());
+            }
+        }
+        self
+    }
+
+    /// Folder of the store, the journals and the copies of plugins. Default: `statmill-data`.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = folder.into();
+        self
+    }
+
+    /// Adds a folder of plugins, or a single library. Default: `plugins` in the data folder.
+    #[must_use]
+    pub fn plugin(mut self, path: impl AsRef<Path>) -> Self {
+        self.plugins.push(path.as_ref().into());
+        self
+    }
+
+    /// Adds a source by its URL (`file:PATH`, `http:NAME`, `stdin:`, `demo:`).
+    ///
+    /// # Errors
+    /// [`SourceError`] naming what is wrong with the URL.
+    pub fn source(mut self, url: &str) -> Result<Self, SourceError> {
+        self.sources.push(url.parse()?);
+        Ok(self)
+    }
+
+    /// Sets where messages missed while no host ran are fetched from (`file:PATH`).
+    ///
+    /// # Errors
+    /// [`SourceError`] naming what is wrong with the URL.
+    pub fn history(mut self, url: &str) -> Result<Self, SourceError> {
+        self.history = Some(url.parse()?);
+        Ok(self)
+    }
+
+    /// Serves HTTP on `address`; port 0 takes any. Default: no HTTP.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.to_owned());
+        self
+    }
+
+    /// Limits and tokens of the HTTP server.
+    #[must_use]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = options;
+        self
+    }
+
+    /// Number of workers. Default: the number of cores.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Time between two commits of a stat. Default: 1 s.
+    #[must_use]
+    pub fn checkpoint(mut self, period: Duration) -> Self {
+        self.checkpoint = period;
+        self
+    }
+
+    /// Time between two fsyncs of the store. Default: 1 s.
+    #[must_use]
+    pub fn durable_every(mut self, period: Duration) -> Self {
+        self.durable_every = period;
+        self
+    }
+
+    /// Limits of a message.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How journals are kept.
+    #[must_use]
+    pub fn journal(mut self, options: JournalOptions) -> Self {
+        self.journal = options;
+        self
+    }
+
+    /// Sizes of the store.
+    #[must_use]
+    pub fn store(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Configuration of the stat `ident`, JSON text.
+    #[must_use]
+    pub fn stat_config(mut self, ident: &str, json: &str) -> Self {
+        self.stat_config.insert(ident.to_owned(), json.to_owned());
+        self
+    }
+
+    /// Lets a rebuild take over though it does not reach back as far as the rows it replaces.
+    #[must_use]
+    pub fn accept_loss(mut self, accept: bool) -> Self {
+        self.accept_loss = accept;
+        self
+    }
+
+    /// Reads all sources to their ends instead of following them.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Starts the host: opens the store, loads the plugins, brings every stat level and follows the sources.
+    ///
+    /// # Errors
+    /// [`HostError`]. A plugin that cannot be loaded, or a stat that fails, is no error: it is in the status.
+    pub fn start(self) -> Result<Host, HostError> {
+        let io = |what: String| move |source| HostError::Io { what, source };
+        std::fs::create_dir_all(&self.data)
+            .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
+        let opened = Database::open_tuned(&self.data, self.tuning)?;
+        if let Some(aside) = &opened.rebuilt {
+            tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
+        }
+        let database = Arc::new(opened.database);
+        let folders = self.plugin_folders();
+        let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
+        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
+
+        let sources = SourceOptions {
+            data: self.data.clone(),
+            urls: self.sources,
+            history: self.history,
+            mappings: self.mappings,
+            journal: self.journal,
+            ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
+            limits: self.limits,
+            once: self.once,
+        };
+        let mut sources = Sources::open(&sources, &database, &loaded)?;
+        let options = EngineOptions {
+            threads: self.threads,
+            checkpoint: self.checkpoint,
+            durable_every: self.durable_every,
+            limits: self.limits,
+            caps: Caps::default(),
+            stat_config: self.stat_config,
+            accept_loss: self.accept_loss,
+            data: self.data.clone(),
+        };
+        let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
+        let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let http = match &self.listen {
+            None => None,
+            Some(address) => Some(listen(address, &catalog, self.http)?),
+        };
+        sources.start()?;
+        Ok(Host { engine, catalog, sources, http, once: self.once })
+    }
+
+    fn plugin_folders(&self) -> Vec<PathBuf> {
+        if !self.plugins.is_empty() {
+            return self.plugins.clone();
+        }
+        let default = self.data.join("plugins");
+        if default.is_dir() { vec![default] } else { Vec::new() }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn listen(
+    address: &str,
+    catalog: &Arc<RunningCatalog>,
+    options: HttpOptions,
+) -> Result<http::Server, HostError> {
+    let fail = |source| HostError::Listen { address: address.to_owned(), source };
+    let resolved = address
+        .to_socket_addrs()
+        .map_err(fail)?
+        .next()
+        .ok_or_else(|| fail(std::io::ErrorKind::AddrNotAvailable.into()))?;
+    let listener = TcpListener::bind(resolved).map_err(fail)?;
+    let catalog: Arc<dyn Catalog> = Arc::clone(catalog) as _;
+    Ok(http::serve(listener, catalog, options, http::Shutdown::new())?)
+}
+
+impl Host {
+    /// Starts to describe a host.
+    #[must_use]
+    pub fn builder() -> HostBuilder {
+        HostBuilder {
+            data: "statmill-data".into(),
+            plugins: Vec::new(),
+            sources: Vec::new(),
+            mappings: BTreeMap::new(),
+            history: None,
+            listen: None,
+            http: HttpOptions::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            checkpoint: Duration::from_secs(1),
+            durable_every: Duration::from_secs(1),
+            limits: Limits::default(),
+            journal: JournalOptions::default(),
+            tuning: Tuning::default(),
+            disabled: Vec::new(),
+            stat_config: BTreeMap::new(),
+            accept_loss: false,
+            once: false,
+        }
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(http::Server::address)
+    }
+
+    /// All that can be asked of the host.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        Arc::clone(&self.catalog) as _
+    }
+
+    /// Where messages for the source `http:NAME` go, without HTTP: accepted once they are durable.
+    #[must_use]
+    pub fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {
+        self.catalog.ingest(source)
+    }
+
+    /// Answers a query over a stat's committed rows.
+    ///
+    /// # Errors
+    /// [`QueryError`]; an unknown stat is [`QueryError::NoSuchStat`].
+    pub fn query(&self, ident: &str, query: &Query) -> Result<Answer, QueryError> {
+        let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        query::run(&*view.snapshot, query, &query::Limits::default())
+    }
+
+    /// Returns all committed rows of a model of a stat (none = its first), ascending.
+    ///
+    /// # Errors
+    /// As [`Host::query`].
+    pub fn rows(&self, ident: &str, model: Option<&str>) -> Result<Table, QueryError> {
+        let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        let query = Query {
+            model: model.map(str::to_owned),
+            order: Some(query::Order::Asc),
+            ..Query::default()
+        };
+        let limits = query::Limits { max_rows: u64::MAX, ..query::Limits::default() };
+        let selection = Selection::new(&*view.snapshot, &query, &limits)?;
+        selection.part(0, selection.total())
+    }
+
+    /// Commits what has been folded so far and makes it durable.
+    pub fn flush(&self) {
+        self.engine.flush();
+        self.engine.make_durable();
+    }
+
+    /// With `once`: waits until all sources are read to their ends, everything is committed and durable.
+    ///
+    /// # Errors
+    /// A source that could not be read to its end.
+    pub fn wait_finished(&self) -> Result<(), HostError> {
+        debug_assert!(self.once);
+        self.sources.wait_fed()?;
+        self.engine.wait_finished();
+        self.engine.make_durable();
+        Ok(())
+    }
+
+    /// Numbers since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.engine.counters()
+    }
+
+    /// Stops: takes nothing more, commits everything that was taken, makes it durable.
+    pub fn stop(self) {
+        self.catalog.stopping();
+        if let Some(http) = self.http {
+            http.stop();
+        }
+        self.sources.stop();
+        self.engine.stop();
+    }
+}
+
+/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn wait_for_signal() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let asked = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal arms the second.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&asked))?;
+        signal_hook::flag::register(signal, Arc::clone(&asked))?;
+    }
+    signals.forever().next();
+    Ok(())
+}
+

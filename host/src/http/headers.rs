@@ -1,0 +1,158 @@
+//! Headers: those of every answer, and those that tell what rows an answer holds.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
+    IF_NONE_MATCH, LINK, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::query::{CompleteUntil, Page};
+use crate::render::html::encode;
+
+pub(super) const COMPLETE_UNTIL: HeaderName = HeaderName::from_static("statmill-complete-until");
+const LINK_NUMBER: HeaderName = HeaderName::from_static("x-link-number");
+const LINK_COUNT: HeaderName = HeaderName::from_static("x-link-count");
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Lets pages of any site read every answer, and answers preflights.
+pub(super) fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::OPTIONS])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, ACCEPT, IF_NONE_MATCH])
+        // Nothing depends on the origin, so caches need not tell origins apart.
+        .vary([])
+}
+
+/// Adds what every answer carries.
+pub(super) async fn common(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        "access-control-expose-headers",
+        HeaderValue::from_static(
+            "Link, X-Link-Number, X-Link-Count, X-Total-Count, ETag, Statmill-Complete-Until",
+        ),
+    );
+    let is_html =
+        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    if is_html {
+        let policy = "default-src 'self'; base-uri 'none'; frame-ancestors 'self'";
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
+    headers.append(VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+/// Says up to when an answer is complete, and which version of what it is.
+pub(super) fn describe(
+    response: &mut Response<Body>,
+    until: CompleteUntil,
+    etag: &str,
+    is_private: bool,
+) {
+    let headers = response.headers_mut();
+    insert(headers, COMPLETE_UNTIL, &until.to_string());
+    insert(headers, ETAG, etag);
+    // Kept by caches, asked again each time: the tag makes that cheap, and numbers are never old.
+    let cache = if is_private { "private, no-cache" } else { "no-cache" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+}
+
+/// Says which page of how many rows an answer is. `address` makes the address of another page.
+pub(super) fn paging(
+    response: &mut Response<Body>,
+    page: Page,
+    total: u64,
+    address: impl Fn(u64) -> String,
+) {
+    let previous = (page.number > 1).then(|| page.number - 1);
+    let next = (page.number < page.count).then(|| page.number + 1);
+    let mut links = Vec::new();
+    let mut link = |rel: &str, number: u64| {
+        links.push(format!("<{}>; rel=\"{rel}\"", address(number)));
+    };
+    if previous.is_some() || next.is_some() {
+        link("first", 1);
+        if let Some(number) = previous {
+            link("prev", number);
+            link("previous", number);
+        }
+        if let Some(number) = next {
+            link("next", number);
+        }
+        link("last", page.count.max(1));
+    }
+    let headers = response.headers_mut();
+    insert(headers, LINK, &links.join(", "));
+    headers.insert(LINK_NUMBER, page.number.into());
+    headers.insert(LINK_COUNT, page.count.into());
+    headers.insert(TOTAL_COUNT, total.into());
+}
+
+/// Whether the client already holds what `etag` names.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let wanted = opaque(etag);
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || opaque(tag) == wanted)
+}
+
+/// Returns the address of this server as the client knows it, without a slash at the end; empty
+/// when it cannot be told, which makes addresses relative.
+pub(super) fn base(configured: Option<&str>, uri: &Uri, headers: &HeaderMap) -> String {
+    if let Some(base) = configured {
+        return base.trim_end_matches('/').to_owned();
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let safe = |host: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]_".contains(&byte);
+        !host.is_empty() && host.bytes().all(allowed)
+    };
+    host.filter(safe).map(|host| format!("http://{host}")).unwrap_or_default()
+}
+
+/// Returns names and values of a query string, decoded; what is not UTF-8 is replaced.
+pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let blanks = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&blanks).decode_utf8_lossy().into_owned()
+    };
+    query
+        .unwrap_or("")
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// Returns the query string of `pairs` with `page` replaced.
+pub(super) fn with_page(pairs: &[(String, String)], page: u64) -> String {
+    let kept = pairs.iter().filter(|(name, _)| name != "page");
+    kept.map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .chain(std::iter::once(format!("page={page}")))
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,199 @@
+//! `GET /api/` and `GET /`: what can be asked.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Serialize;
+
+use super::headers::{self, pairs};
+use super::negotiate::{Chosen, choose};
+use super::problem::Problem;
+use super::schema::{ModelSchema, models};
+use super::{Answer, App};
+use crate::query::params::{self, flag};
+use crate::query::time::{UtcTime, now_us};
+use crate::query::{CompleteUntil, Format, QueryError, StatState, StatView};
+use crate::render::html::{self, StatLine, encode};
+use crate::render::json;
+use crate::store::{KeyBounds, Order};
+
+/// `/api` was never a list of its own: clients find the list one slash further.
+pub(super) async fn redirect() -> Response {
+    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "/api/")]).into_response()
+}
+
+/// The page a person sees first.
+pub(super) async fn home(State(app): State<Arc<App>>) -> Answer {
+    app.blocking(|app| {
+        let (page, until) = page(app);
+        let mut response = Html(page).into_response();
+        response.headers_mut().insert(
+            headers::COMPLETE_UNTIL,
+            until.to_string().parse().map_err(|_| Problem::internal())?,
+        );
+        Ok(response)
+    })
+    .await?
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(raw): RawQuery,
+    request: HeaderMap,
+) -> Answer {
+    let pairs = pairs(raw.as_deref());
+    let (detail, rest): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| name == "detail");
+    let is_detailed = match detail.last() {
+        None => false,
+        Some((_, value)) => flag(value).ok_or_else(|| {
+            Problem::param("detail", &format!("{value:?} is neither"), "`1` or `0`")
+        })?,
+    };
+    let asked = rest.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let query = params::parse(asked, now_us()).map_err(Problem::params)?;
+    if let Some(unknown) = query.conditions.first() {
+        let allowed = "`detail`, `format` and `callback`";
+        return Err(Problem::param(&unknown.name, "is not a parameter of the list", allowed));
+    }
+    let chosen = choose(query.format, &request, &[Format::Json, Format::Csv, Format::Html])?;
+    let callback = query.callback;
+    app.blocking(move |app| {
+        let (mut body, until) = write(app, chosen, is_detailed)?;
+        let mut content_type = chosen.content_type;
+        if let (Format::Json, Some(callback)) = (chosen.format, callback) {
+            body = json::script(&callback, &body);
+            content_type = "application/javascript; charset=utf-8";
+        }
+        let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
+        let is_private = app.options.tokens.query.is_some();
+        let mut response = if headers::is_known(&request, &etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(CONTENT_TYPE, content_type)], body).into_response()
+        };
+        headers::describe(&mut response, until, &etag, is_private);
+        Ok(response)
+    })
+    .await?
+}
+
+fn write(
+    app: &App,
+    chosen: Chosen,
+    is_detailed: bool,
+) -> Result<(Vec<u8>, CompleteUntil), Problem> {
+    if chosen.format == Format::Html {
+        let (page, until) = page(app);
+        return Ok((page.into_bytes(), until));
+    }
+    let stats = stats(app);
+    let until = together(&stats);
+    let idents: Vec<_> = stats.iter().map(|(ident, _)| ident.as_str()).collect();
+    let body = match chosen.format {
+        Format::Csv => lines(&idents),
+        _ if is_detailed => {
+            let detail = stats.iter().map(|(ident, view)| Detail::of(ident, view));
+            serde_json::to_vec(&detail.collect::<Result<Vec<_>, _>>()?)
+                .map_err(|_| Problem::internal())?
+        }
+        _ => serde_json::to_vec(&idents).map_err(|_| Problem::internal())?,
+    };
+    Ok((body, until))
+}
+
+/// One ident per line, none after the last, quoted as CSV where one needs it.
+fn lines(idents: &[&str]) -> Vec<u8> {
+    let mut writer = ::csv::WriterBuilder::new().from_writer(Vec::new());
+    for ident in idents {
+        writer.write_record([ident]).expect("writing CSV to memory cannot fail");
+    }
+    let mut body = writer.into_inner().unwrap_or_default();
+    body.pop();
+    body
+}
+
+fn stats(app: &App) -> Vec<(String, StatView)> {
+    let idents = app.catalog.idents();
+    idents
+        .into_iter()
+        .filter_map(|ident| app.catalog.stat(&ident).map(|view| (ident, view)))
+        .collect()
+}
+
+fn together(stats: &[(String, StatView)]) -> CompleteUntil {
+    stats.iter().map(|(_, view)| view.complete_until).reduce(CompleteUntil::and).unwrap_or_default()
+}
+
+fn page(app: &App) -> (String, CompleteUntil) {
+    let stats = stats(app);
+    let lines: Vec<_> = stats
+        .iter()
+        .map(|(ident, view)| StatLine {
+            ident: ident.clone(),
+            title: view.snapshot.manifest().title.clone(),
+            state: view.state.to_string(),
+            rows: view.snapshot.rows(0),
+            complete_until: view.complete_until,
+        })
+        .collect();
+    (html::index(&lines), together(&stats))
+}
+
+/// A stat as `?detail=1` lists it.
+#[derive(Serialize)]
+struct Detail<'a> {
+    ident: &'a str,
+    title: &'a str,
+    summary: &'a str,
+    description: &'a str,
+    state: StatState,
+    version: &'a str,
+    rows: u64,
+    first: Option<UtcTime>,
+    last: Option<UtcTime>,
+    complete_until: CompleteUntil,
+    models: Vec<ModelSchema>,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct Links {
+    rows: String,
+    schema: String,
+}
+
+impl<'a> Detail<'a> {
+    fn of(ident: &'a str, view: &'a StatView) -> Result<Self, Problem> {
+        let manifest = view.snapshot.manifest();
+        let path = format!("/api/{}", encode(ident));
+        Ok(Self {
+            ident,
+            title: &manifest.title,
+            summary: &manifest.summary,
+            description: &manifest.description,
+            state: view.state,
+            version: &view.version,
+            rows: view.snapshot.rows(0),
+            first: edge(view, Order::Asc)?,
+            last: edge(view, Order::Desc)?,
+            complete_until: view.complete_until,
+            models: models(view),
+            links: Links { schema: format!("{path}/schema"), rows: path },
+        })
+    }
+}
+
+/// The time of the first or last row of a stat's first model, where it has times.
+fn edge(view: &StatView, order: Order) -> Result<Option<UtcTime>, QueryError> {
+    use crate::query::shape::ModelShape;
+    let Some(stored) = view.snapshot.models().first() else { return Ok(None) };
+    let shape = ModelShape::new(&stored.model);
+    let row = view.snapshot.scan(0, &KeyBounds::default(), order, 0).next();
+    match row {
+        Some(row) if shape.has_time() => Ok(shape.shown_time(&row?.0)?.map(UtcTime)),
+        _ => Ok(None),
+    }
+}

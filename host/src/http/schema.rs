@@ -1,0 +1,111 @@
+//! `GET /api/{ident}/schema`: what the rows of a stat look like.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use statmill_plugin_api::manifest::ValueKind;
+
+use super::problem::Problem;
+use super::rows::find;
+use super::{Answer, App};
+use crate::query::shape::ModelShape;
+use crate::query::{Column, StatView};
+
+/// A model as schema and list show it.
+#[derive(Serialize)]
+pub(super) struct ModelSchema {
+    name: String,
+    rows: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_s: Option<u64>,
+    /// How many of the columns, from the first, make a row the only one of its kind.
+    key_columns: usize,
+    columns: Vec<Column>,
+}
+
+pub(super) fn models(view: &StatView) -> Vec<ModelSchema> {
+    let models = view.snapshot.models();
+    let schema = models.iter().enumerate().map(|(at, stored)| {
+        let (name, model) = (&stored.name, &stored.model);
+        let shape = ModelShape::new(model);
+        ModelSchema {
+            name: name.clone(),
+            rows: view.snapshot.rows(at),
+            window_s: model.window_s,
+            retention_s: model.retention_s,
+            key_columns: shape.key_columns(),
+            columns: shape.columns().to_vec(),
+        }
+    });
+    schema.collect()
+}
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer {
+    let found = find_plain(&app, path)?;
+    let models = models(&found);
+    let manifest = found.snapshot.manifest();
+    let first = models.first().map(|model| model.columns.as_slice()).unwrap_or_default();
+    let properties: Map<String, Value> =
+        first.iter().map(|column| (column.name.clone(), property(column))).collect();
+    let names: Vec<_> = first.iter().map(|column| &column.name).collect();
+    Ok(Json(json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": manifest.title,
+        "description": manifest.summary,
+        "type": "array",
+        "items": { "type": "object", "properties": properties, "required": names },
+        "models": models,
+    }))
+    .into_response())
+}
+
+/// Layouts come with the pages of a later version; no stat has one yet.
+pub(super) async fn layout(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer {
+    let found = find_plain(&app, path)?;
+    let ident = &found.snapshot.manifest().ident;
+    Err(Problem::new(StatusCode::NOT_FOUND, format!("the statistic {ident:?} has no layout")))
+}
+
+fn find_plain(app: &App, path: Result<Path<String>, PathRejection>) -> Result<StatView, Problem> {
+    let Path(name) = path.map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
+    })?;
+    let found = find(app, &name)?;
+    if found.extension.is_some() {
+        return Err(Problem::unknown("statistic", &name, &app.catalog.idents()));
+    }
+    Ok(found.view)
+}
+
+/// The JSON Schema of a column's cells; `unit` and `kind` are our own words.
+fn property(column: &Column) -> Value {
+    let mut property = match column.kind {
+        ValueKind::Text => json!({ "type": ["string", "null"] }),
+        ValueKind::Int => json!({ "type": ["integer", "null"] }),
+        ValueKind::Num => json!({ "type": ["number", "null"] }),
+        ValueKind::Bool => json!({ "type": ["boolean", "null"] }),
+        ValueKind::Time => {
+            json!({ "type": ["number", "null"], "description": "seconds since 1970, UTC" })
+        }
+        ValueKind::Json => json!({}),
+    };
+    property["kind"] = json!(column.kind);
+    if !column.unit.is_empty() {
+        property["unit"] = json!(column.unit);
+    }
+    property
+}

@@ -1,0 +1,86 @@
+//! Tokens, strangers, and what answers forbid browsers to do.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use super::{Fixture, MemoryCatalog};
+use crate::http::{HttpError, HttpOptions, Shutdown, Tokens, serve};
+
+fn guarded() -> Fixture {
+    let token = |text: &str| Some(text.to_owned());
+    let tokens = Tokens { ingest: token("in"), query: token("ask"), admin: token("root") };
+    Fixture::new(HttpOptions { tokens, ..HttpOptions::default() })
+}
+
+#[test]
+fn each_use_needs_its_own_token_and_admin_opens_all() {
+    let fixture = guarded();
+    for (token, may_query, may_ingest) in [
+        (None, false, false),
+        (Some("Bearer ask"), true, false),
+        (Some("bearer in"), false, true),
+        (Some("Bearer root"), true, true),
+        (Some("Bearer asl"), false, false),
+        (Some("Bearer asking"), false, false),
+        (Some("Bearer "), false, false),
+        (Some("Basic ask"), false, false),
+    ] {
+        let headers: Vec<_> = token.map(|token| ("Authorization", token)).into_iter().collect();
+        let status = |allowed, good| if allowed { good } else { 401 };
+        for path in ["/", "/api/", "/api/_status", "/metrics"] {
+            let reply = fixture.ask("GET", path, &headers, b"");
+            assert_eq!(reply.status, status(may_query, 200), "{path} {token:?}");
+            assert_eq!(reply.header("www-authenticate").is_some(), !may_query);
+        }
+        let reply = fixture.ask("POST", "/ingest/bus", &headers, b"{}");
+        assert_eq!(reply.status, status(may_ingest, 202), "{token:?}");
+    }
+    assert_eq!(fixture.get("/healthz").status, 200);
+}
+
+#[test]
+fn secrets_are_not_shown_by_debug() {
+    let tokens = Tokens { query: Some("secret".to_owned()), ..Tokens::default() };
+    assert!(!format!("{tokens:?}").contains("secret"));
+}
+
+#[test]
+fn other_machines_are_not_answered_without_tokens() {
+    let serve = |options: HttpOptions| {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        serve(listener, Arc::new(MemoryCatalog::default()), options, Shutdown::new())
+    };
+    let refused = serve(HttpOptions::default()).unwrap_err();
+    assert!(matches!(refused, HttpError::Open { .. }));
+    assert!(refused.to_string().contains("token"));
+    assert!(serve(HttpOptions { open: true, ..HttpOptions::default() }).is_ok());
+}
+
+#[test]
+fn a_page_of_another_site_cannot_send_messages_without_a_token() {
+    let fixture = Fixture::with_users();
+    let send = |site| fixture.ask("POST", "/ingest/bus", &[("Sec-Fetch-Site", site)], b"{}").status;
+    assert_eq!(send("cross-site"), 403);
+    assert_eq!(send("same-origin"), 202);
+}
+
+#[test]
+fn browsers_are_told_to_guess_nothing_and_load_nothing() {
+    let fixture = Fixture::with_users();
+    for path in ["/", "/api/users.html", "/api/users", "/nothing", "/style.css"] {
+        let reply = fixture.get(path);
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+        let is_html = reply.header("content-type").unwrap().starts_with("text/html");
+        assert_eq!(reply.header("content-security-policy").is_some(), is_html, "{path}");
+    }
+}
+
+#[test]
+fn a_host_header_that_is_no_host_is_not_echoed() {
+    let fixture = Fixture::with_users();
+    let request =
+        "GET /api/users?rows_per_page=1 HTTP/1.1\r\nHost: a>b\r\nConnection: close\r\n\r\n";
+    let mut stream = std::net::TcpStream::connect(fixture.server.address()).unwrap();
+    let reply = super::exchange(&mut stream, &[request.as_bytes()]);
+    assert!(!reply.header("link").unwrap_or("").contains("a>b"));
+}

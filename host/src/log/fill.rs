@@ -1,0 +1,393 @@
+//! Fills: logs made of history, one for each span of time that no journal accounts for.
+//!
+//! A fill knows its span, where it is fetched from, who reads it, and how far fetching got: the cursor is
+//! committed with the records it belongs to, so fetching goes on after a kill without loss or doubling.
+//! What a fill holds never changes; it is finished when all of its span is fetched, save the holes it lists.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::history::Cursor;
+use super::segment::{
+    Entries, Extras, Hold, Loss, Match, SegmentLog, SegmentOptions, read_json, write_json,
+};
+use super::{Log, LogEnd, LogError, LogId, Offset, Records};
+use crate::project::Mapping;
+use crate::query::{Fault, FillStatus, LogStatus, TimeSpan, UtcTime};
+
+const FILE: &str = "fill.json";
+const FORMAT: u32 = 1;
+
+/// What a fill is for and how far it got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillHeader {
+    format: u32,
+    /// Start of the span, µs since 1970.
+    pub from_us: i64,
+    /// End of the span (not in it), µs since 1970.
+    pub to_us: i64,
+    /// Where it is fetched from.
+    pub history: String,
+    /// How fields of its messages are found.
+    pub mapping: Mapping,
+    /// The stats that read it.
+    pub readers: BTreeSet<String>,
+    /// How far fetching got.
+    pub state: FillState,
+    /// Parts of the span that the history could not give.
+    pub holes: Vec<Hole>,
+}
+
+/// How far fetching got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum FillState {
+    /// There is more to fetch.
+    Fetching,
+    /// All was fetched, save the holes.
+    Complete,
+    /// Fetching was given up; it may be begun again.
+    Failed {
+        /// When, µs since 1970.
+        at_us: i64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A span of event time that the history could not give: a recorded loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hole {
+    /// Its start, µs since 1970.
+    pub from_us: i64,
+    /// Its end (not in it), µs since 1970.
+    pub to_us: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// How far fetching got: committed with the records it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Where it goes on; the beginning for a new fill.
+    pub next: Cursor,
+    /// Messages left out because a log holds them.
+    pub known: u64,
+    /// Rows that were no messages.
+    pub rejected: u64,
+}
+
+/// A log made of history.
+#[derive(Debug)]
+pub struct Fill {
+    dir: PathBuf,
+    log: SegmentLog,
+    mapping: Mapping,
+    header: Mutex<FillHeader>,
+    fetched: Mutex<Fetched>,
+}
+
+impl Fill {
+    /// Makes a fill in `dir` for the messages of `span_us` from the history at `url`.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if the folder cannot be written.
+    pub fn create(
+        dir: &Path,
+        span_us: Range<i64>,
+        url: &str,
+        mapping: Mapping,
+        readers: impl IntoIterator<Item = String>,
+    ) -> Result<Self, LogError> {
+        let header = FillHeader {
+            format: FORMAT,
+            from_us: span_us.start,
+            to_us: span_us.end,
+            history: url.to_owned(),
+            mapping,
+            readers: readers.into_iter().collect(),
+            state: FillState::Fetching,
+            holes: Vec::new(),
+        };
+        Self::new(dir, header, true)
+    }
+
+    /// Opens the fill in `dir`; `None` if making it was not finished.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if its files cannot be read; [`LogError::Damaged`] if they do not belong together.
+    pub fn open(dir: &Path) -> Result<Option<Self>, LogError> {
+        let header: Option<FillHeader> = read_json(&dir.join(FILE)).map_err(|source| {
+            let (log, what) = (dir.display().to_string(), format!("read {FILE}"));
+            LogError::Io { log, what, source }
+        })?;
+        match header {
+            None => Ok(None),
+            Some(header) if header.format != FORMAT => Err(LogError::Damaged {
+                log: dir.display().to_string(),
+                at: Offset(0),
+                reason: format!("{FILE} has format {}, this program knows {FORMAT}", header.format),
+            }),
+            Some(header) => Self::new(dir, header, false).map(Some),
+        }
+    }
+
+    /// Opens all fills in the folders below `dir`, oldest span first.
+    ///
+    /// Folders in which making a fill was not finished hold nothing, and are removed.
+    ///
+    /// # Errors
+    /// As [`Fill::open`].
+    pub fn open_all(dir: &Path) -> Result<Vec<Self>, LogError> {
+        let io = |source| LogError::Io {
+            log: dir.display().to_string(),
+            what: "list fills".to_owned(),
+            source,
+        };
+        let mut fills = Vec::new();
+        let folders = match std::fs::read_dir(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(fills),
+            folders => folders.map_err(io)?,
+        };
+        for folder in folders {
+            let path = folder.map_err(io)?.path();
+            match Self::open(&path)? {
+                Some(fill) => fills.push(fill),
+                None => std::fs::remove_dir_all(&path).map_err(io)?,
+            }
+        }
+        fills.sort_by_key(|fill| (fill.span_us().start, fill.id()));
+        Ok(fills)
+    }
+
+    fn new(dir: &Path, header: FillHeader, create: bool) -> Result<Self, LogError> {
+        let name = format!("fill:{}..{}:{}", header.from_us, header.to_us, header.history);
+        let log = SegmentLog::open(dir, &name, SegmentOptions::default(), "fill_fetch")?;
+        if header.state == FillState::Complete {
+            log.finish();
+        }
+        let fetched = match log.cursor()? {
+            None => Fetched::default(),
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| log.io("read the cursor", error.into()))?,
+        };
+        let fill = Self {
+            dir: dir.to_owned(),
+            log,
+            mapping: header.mapping.clone(),
+            header: Mutex::new(header),
+            fetched: Mutex::new(fetched),
+        };
+        if create {
+            fill.change(|_| ())?;
+        }
+        Ok(fill)
+    }
+
+    /// The span of event time, µs since 1970.
+    #[must_use]
+    pub fn span_us(&self) -> Range<i64> {
+        let header = self.header.lock();
+        header.from_us..header.to_us
+    }
+
+    /// What the fill is for and how far it got.
+    #[must_use]
+    pub fn header(&self) -> FillHeader {
+        self.header.lock().clone()
+    }
+
+    /// How far fetching got.
+    #[must_use]
+    pub fn state(&self) -> FillState {
+        self.header.lock().state.clone()
+    }
+
+    /// The span, if all of it was fetched; holes are in it: nothing more can be had.
+    #[must_use]
+    pub fn accounts_for(&self) -> Option<Range<i64>> {
+        let header = self.header.lock();
+        (header.state == FillState::Complete).then_some(header.from_us..header.to_us)
+    }
+
+    /// How far fetching got.
+    #[must_use]
+    pub fn fetched(&self) -> Fetched {
+        self.fetched.lock().clone()
+    }
+
+    /// Adds a stat to the readers, durably.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn add_reader(&self, ident: &str) -> Result<(), LogError> {
+        self.change(|header| {
+            header.readers.insert(ident.to_owned());
+        })
+    }
+
+    /// Removes a stat from the readers, durably; true if nobody reads the fill any more.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn remove_reader(&self, ident: &str) -> Result<bool, LogError> {
+        self.change(|header| {
+            header.readers.remove(ident);
+            header.readers.is_empty()
+        })
+    }
+
+    /// What was acknowledged and can no longer be read.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.log.losses()
+    }
+
+    /// Size on disk, bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.log.stored_bytes()
+    }
+
+    /// Keeps the records from `from` on while the guard lives.
+    #[must_use]
+    pub fn hold(&self, from: Offset) -> Hold {
+        self.log.hold(from)
+    }
+
+    /// Appends rows, the matches made for them and how far fetching got with them, in one step.
+    pub(super) fn commit(
+        &self,
+        entries: &Entries,
+        matched: Vec<Match>,
+        fetched: Fetched,
+    ) -> Result<(), LogError> {
+        let cursor = serde_json::to_vec(&fetched)
+            .map_err(|error| self.log.io("write the cursor", error.into()))?;
+        let extras = Extras { keys: Vec::new(), matched, cursor: Some(cursor) };
+        self.log.commit(entries, &extras)?;
+        *self.fetched.lock() = fetched;
+        Ok(())
+    }
+
+    pub(super) fn add_hole(&self, hole: Hole) -> Result<(), LogError> {
+        self.change(|header| {
+            // A kill between this and the next commit asks for the same hole again.
+            if !header.holes.contains(&hole) {
+                header.holes.push(hole);
+            }
+        })
+    }
+
+    pub(super) fn set_state(&self, state: FillState) -> Result<(), LogError> {
+        let finished = state == FillState::Complete;
+        self.change(|header| header.state = state)?;
+        if finished {
+            self.log.finish();
+        }
+        Ok(())
+    }
+
+    pub(super) fn segments(&self) -> &SegmentLog {
+        &self.log
+    }
+
+    /// Changes the header and makes that durable.
+    fn change<T>(&self, change: impl FnOnce(&mut FillHeader) -> T) -> Result<T, LogError> {
+        let mut header = self.header.lock();
+        let mut next = header.clone();
+        let answer = change(&mut next);
+        write_json(&self.dir.join(FILE), &next)
+            .map_err(|source| self.log.io("write fill.json", source))?;
+        *header = next;
+        Ok(answer)
+    }
+}
+
+impl Log for Fill {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    fn name(&self) -> &str {
+        self.log.name()
+    }
+
+    fn start(&self) -> Offset {
+        self.log.start()
+    }
+
+    fn end(&self) -> Result<LogEnd, LogError> {
+        Ok(self.log.end())
+    }
+
+    fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        max_records: usize,
+        into: &mut Records,
+    ) -> Result<(), LogError> {
+        self.log.read(from, max_bytes, max_records, into)
+    }
+
+    fn wait(&self, from: Offset, timeout: Duration) {
+        self.log.wait(from, timeout);
+    }
+
+    fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError> {
+        self.log.fingerprint(end)
+    }
+
+    fn first_at(&self, time_us: i64) -> Offset {
+        self.log.first_at(time_us)
+    }
+
+    fn count(&self, range: Range<Offset>) -> Option<u64> {
+        Some(self.log.count(range))
+    }
+
+    fn bytes(&self, range: Range<Offset>) -> u64 {
+        self.log.bytes(range)
+    }
+
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        self.log.smallest_time_from(from)
+    }
+
+    fn describe(&self, status: &mut LogStatus) {
+        let (header, fetched) = (self.header(), self.fetched());
+        status.losses.extend(header.holes.iter().map(|hole| TimeSpan {
+            from: UtcTime(hole.from_us),
+            to: UtcTime(hole.to_us),
+            reason: hole.reason.clone(),
+        }));
+        status.fills.push(FillStatus {
+            id: Some(self.id()),
+            history: header.history,
+            from: UtcTime(header.from_us),
+            to: UtcTime(header.to_us),
+            stats: header.readers.into_iter().collect(),
+            messages: self.log.end_offset().0,
+            duplicates: fetched.known,
+            finished: header.state == FillState::Complete,
+            last_error: match header.state {
+                FillState::Failed { at_us, reason } => {
+                    Some(Fault { at: UtcTime(at_us), text: reason })
+                }
+                _ => None,
+            },
+            ..FillStatus::default()
+        });
+        self.log.describe(status);
+    }
+
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+}

@@ -1,0 +1,366 @@
+//! Journals: logs made of what a source delivers, written before it is acknowledged.
+//!
+//! Any number of threads append; one of them at a time leads, takes what the others have queued, leaves
+//! out duplicates, and makes all of it durable with one fsync. A message is a duplicate if its identity is
+//! within the [horizon](super::horizon) or in a fill; without identity it never is, except that a message
+//! fetched from history is matched one to one by content ([`super::seam`]).
+
+mod group;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use parking_lot::{Condvar, Mutex};
+
+use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
+use super::seam::SeamIndex;
+use super::segment::{Entries, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions};
+use super::{Log, LogEnd, LogError, LogId, Offset, Records};
+use crate::clock::now_us;
+use crate::project::Mapping;
+use crate::query::{self, LogStatus, UtcTime};
+use group::Group;
+
+/// Bytes of text after which a group commit takes no further request.
+const GROUP_BYTES: usize = 32 << 20;
+
+/// How a journal is kept and what it accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalOptions {
+    /// Sizes of segments.
+    pub segment: SegmentOptions,
+    /// How far back duplicates are recognised.
+    pub horizon: HorizonOptions,
+    /// When segments are dropped.
+    pub retention: Retention,
+    /// Event time up to which the source may deliver late, µs.
+    pub settle_us: i64,
+    /// Messages may have no time of their own: it is then the arrival.
+    pub arrival_time: bool,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            segment: SegmentOptions::default(),
+            horizon: HorizonOptions::default(),
+            retention: Retention::FOREVER,
+            settle_us: 0,
+            arrival_time: false,
+        }
+    }
+}
+
+/// A source's journal.
+#[derive(Debug)]
+pub struct Journal {
+    log: SegmentLog,
+    mapping: Mapping,
+    options: JournalOptions,
+    queue: Mutex<Queue>,
+    answered: Condvar,
+    horizon: Mutex<Horizon>,
+    seam: OnceLock<Arc<SeamIndex>>,
+}
+
+/// What one request wants appended, all or nothing.
+#[derive(Debug, Default)]
+pub struct Submission {
+    /// The records.
+    pub entries: Entries,
+    /// The request's idempotency key; the journal fills in the counts.
+    pub key: Option<KeyEntry>,
+    /// Messages of the request that were refused; kept with the key.
+    pub rejected: u32,
+}
+
+/// What became of a submission. All of it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The records written.
+    pub range: Range<Offset>,
+    /// Number of records written; of the first request if `repeated`.
+    pub accepted: u32,
+    /// Number of records left out because they are known.
+    pub duplicates: u32,
+    /// Number of messages refused.
+    pub rejected: u32,
+    /// The key was known: nothing was written, and these are the counts first answered.
+    pub repeated: bool,
+}
+
+/// Why a submission was not appended. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The idempotency key came with another body before.
+    #[error("this idempotency key was used with another body before; use a new one")]
+    KeyReused,
+    /// The log cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    waiting: VecDeque<(u64, Submission)>,
+    answers: HashMap<u64, Result<Receipt, AppendError>>,
+    led: bool,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, or makes one there for the source `name`.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if the folder cannot be read or written; [`LogError::Damaged`] if its files do
+    /// not belong together.
+    pub fn open(
+        dir: &Path,
+        name: &str,
+        mapping: Mapping,
+        options: JournalOptions,
+    ) -> Result<Arc<Self>, LogError> {
+        let log = SegmentLog::open(dir, name, options.segment, "ingest")?;
+        let horizon = recall(&log, options.horizon)?;
+        Ok(Arc::new(Self {
+            log,
+            mapping,
+            options,
+            queue: Mutex::default(),
+            answered: Condvar::new(),
+            horizon: Mutex::new(horizon),
+            seam: OnceLock::new(),
+        }))
+    }
+
+    /// Appends a submission, duplicates left out, and returns when it is durable and readable.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then.
+    pub fn append(&self, submission: Submission) -> Result<Receipt, AppendError> {
+        let mut queue = self.queue.lock();
+        let ticket = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back((ticket, submission));
+        loop {
+            if let Some(answer) = queue.answers.remove(&ticket) {
+                return answer;
+            }
+            if queue.led {
+                self.answered.wait(&mut queue);
+                continue;
+            }
+            queue.led = true;
+            let group = take_group(&mut queue.waiting);
+            drop(queue);
+            let (tickets, group): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let answers = self.commit(group);
+            queue = self.queue.lock();
+            queue.answers.extend(tickets.into_iter().zip(answers));
+            queue.led = false;
+            self.answered.notify_all();
+        }
+    }
+
+    /// Keeps the records from `from` on while the guard lives.
+    #[must_use]
+    pub fn hold(&self, from: Offset) -> Hold {
+        self.log.hold(from)
+    }
+
+    /// Says that the source has ended: nothing will be appended any more.
+    pub fn finish(&self) {
+        self.log.finish();
+    }
+
+    /// How far back duplicates are recognised.
+    #[must_use]
+    pub fn horizon(&self) -> HorizonStatus {
+        self.horizon.lock().status()
+    }
+
+    /// What was acknowledged and can no longer be read.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.log.losses()
+    }
+
+    /// Size on disk, bytes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.log.stored_bytes()
+    }
+
+    /// When the journal was made, µs since 1970.
+    #[must_use]
+    pub fn created_us(&self) -> i64 {
+        self.log.created_us()
+    }
+
+    pub(super) fn segments(&self) -> &SegmentLog {
+        &self.log
+    }
+
+    /// Lets the journal ask the seam; see [`SeamIndex::add_journal`].
+    pub(super) fn join(&self, seam: Arc<SeamIndex>) {
+        let _ = self.seam.set(seam);
+    }
+
+    /// Commits a group of submissions with one fsync.
+    fn commit(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, AppendError>> {
+        let count = submissions.len();
+        let mut horizon = self.horizon.lock();
+        // Held until the records are readable: no fill may decide on the same messages in between.
+        let live = self.seam.get().map(|seam| seam.live());
+        let mut group = Group { live, ..Group::default() };
+        let judged = submissions.iter().try_for_each(|submission| {
+            let verdict = group.judge(submission, &mut horizon)?;
+            group.verdicts.push(verdict);
+            Ok(())
+        });
+        drop(submissions);
+        let committed = judged.and_then(|()| self.log.commit(&group.entries, &group.extras));
+        match committed {
+            Ok(committed) => {
+                group.seal(&committed, &mut horizon);
+                group.verdicts
+            }
+            Err(error) => {
+                horizon.undo(&group.extras.keys);
+                (0..count).map(|_| Err(AppendError::Log(again(&error)))).collect()
+            }
+        }
+    }
+}
+
+impl Log for Journal {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    fn name(&self) -> &str {
+        self.log.name()
+    }
+
+    fn start(&self) -> Offset {
+        self.log.start()
+    }
+
+    fn end(&self) -> Result<LogEnd, LogError> {
+        Ok(self.log.end())
+    }
+
+    fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        max_records: usize,
+        into: &mut Records,
+    ) -> Result<(), LogError> {
+        self.log.read(from, max_bytes, max_records, into)
+    }
+
+    fn wait(&self, from: Offset, timeout: Duration) {
+        self.log.wait(from, timeout);
+    }
+
+    fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError> {
+        self.log.fingerprint(end)
+    }
+
+    fn first_at(&self, time_us: i64) -> Offset {
+        self.log.first_at(time_us)
+    }
+
+    fn count(&self, range: Range<Offset>) -> Option<u64> {
+        Some(self.log.count(range))
+    }
+
+    fn bytes(&self, range: Range<Offset>) -> u64 {
+        self.log.bytes(range)
+    }
+
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        self.log.smallest_time_from(from)
+    }
+
+    fn describe(&self, status: &mut LogStatus) {
+        let horizon = self.horizon();
+        status.horizon = Some(query::HorizonStatus {
+            since: horizon.horizon_since_us.map(UtcTime),
+            identities: horizon.horizon_ids,
+            short: horizon.short,
+        });
+        self.log.describe(status);
+    }
+
+    fn release(&self, below: Offset) {
+        if let Err(error) = self.log.release(below, &self.options.retention, now_us()) {
+            tracing::warn!(log = self.name(), %error, "old segments could not be dropped");
+        }
+        let start = self.log.start().0;
+        self.horizon.lock().forget_below(start);
+    }
+
+    fn settle_us(&self) -> i64 {
+        self.options.settle_us
+    }
+
+    fn arrival_time(&self) -> bool {
+        self.options.arrival_time
+    }
+
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+}
+
+/// Takes requests off the queue until their texts fill a commit.
+fn take_group(waiting: &mut VecDeque<(u64, Submission)>) -> Vec<(u64, Submission)> {
+    let mut bytes = 0;
+    let mut group = Vec::new();
+    while let Some((_, next)) = waiting.front() {
+        bytes += next.entries.text_bytes();
+        if bytes > GROUP_BYTES && !group.is_empty() {
+            break;
+        }
+        group.extend(waiting.pop_front());
+    }
+    group
+}
+
+/// Fills a horizon from the log, block by block, as it was filled when they were written.
+fn recall(log: &SegmentLog, options: HorizonOptions) -> Result<Horizon, LogError> {
+    let mut horizon = Horizon::new(options);
+    let from = horizon.begins_in(&log.outline());
+    let keys = log.visit_identities(from, |first, arrival_us, identities| {
+        let ids = identities.filter(|identity| *identity != 0 && horizon.insert(*identity)).count();
+        horizon.seal(first, arrival_us, ids);
+        horizon.trim();
+    })?;
+    for entry in keys {
+        horizon.insert_key(entry);
+        horizon.seal_key(&entry);
+    }
+    horizon.trim();
+    Ok(horizon)
+}
+
+/// The same error for everybody who waited for the commit.
+fn again(error: &LogError) -> LogError {
+    match error {
+        LogError::Io { log, what, source } => LogError::Io {
+            log: log.clone(),
+            what: what.clone(),
+            source: std::io::Error::new(source.kind(), source.to_string()),
+        },
+        other => LogError::Damaged { log: String::new(), at: Offset(0), reason: other.to_string() },
+    }
+}

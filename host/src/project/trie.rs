@@ -1,0 +1,178 @@
+//! The trie of wanted JSON pointers (RFC 6901), laid out in preorder.
+
+use crate::project::PointerError;
+
+/// Most tokens of a pointer: bounds the recursion of the walk.
+const MAX_TOKENS: usize = 128;
+
+/// The wanted pointers; a pointer's node number is its index in `nodes`, the root is 0.
+#[derive(Debug)]
+pub(super) struct Trie {
+    pub(super) nodes: Vec<Node>,
+    /// Tokens of the longest pointer: containers nested deeper hold nothing wanted.
+    pub(super) depth: usize,
+}
+
+/// A place in a message that a wanted pointer leads to or through.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The members and elements wanted below.
+    children: Vec<Child>,
+    /// Those that may be elements of an array, by ascending index.
+    pub(super) elements: Vec<(usize, usize)>,
+    /// Bit `n` is set where a child's key has `n` bytes (63: or more).
+    lengths: u64,
+    /// Just past the last node of this subtree: in preorder the descendants are `self + 1..end`.
+    pub(super) end: usize,
+}
+
+#[derive(Debug)]
+struct Child {
+    key: Box<[u8]>,
+    node: usize,
+}
+
+impl Node {
+    /// The child whose key is `key` (unescaped).
+    #[inline]
+    pub(super) fn child(&self, key: &[u8]) -> Option<usize> {
+        if self.lengths >> key.len().min(63) & 1 == 0 {
+            return None;
+        }
+        // Most keys are not wanted: their last byte tells so without a call to compare.
+        let is_it = |child: &&Child| child.key.last() == key.last() && *child.key == *key;
+        self.children.iter().find(is_it).map(|child| child.node)
+    }
+
+    pub(super) fn is_leaf(&self) -> bool {
+        self.children.is_empty()
+    }
+}
+
+/// A trie being built: nodes in order of first mention.
+#[derive(Default)]
+struct Draft {
+    nodes: Vec<Vec<(String, usize)>>,
+}
+
+impl Trie {
+    /// Builds the trie of `pointers` and tells the node of each.
+    pub(super) fn build<'a>(
+        pointers: impl Iterator<Item = &'a str>,
+    ) -> Result<(Self, Vec<usize>), PointerError> {
+        let mut draft = Draft { nodes: vec![Vec::new()] };
+        let mut leaves = Vec::new();
+        let mut depth = 0;
+        for pointer in pointers {
+            let tokens = tokens(pointer)?;
+            depth = depth.max(tokens.len());
+            leaves.push(tokens.into_iter().fold(0, |at, token| draft.child(at, token)));
+        }
+        let mut places = vec![0; draft.nodes.len()];
+        let mut nodes = Vec::with_capacity(draft.nodes.len());
+        draft.lay_out(0, &mut nodes, &mut places);
+        let leaves = leaves.into_iter().map(|leaf| places[leaf]).collect();
+        Ok((Self { nodes, depth }, leaves))
+    }
+}
+
+impl Draft {
+    fn child(&mut self, at: usize, token: String) -> usize {
+        if let Some((_, node)) = self.nodes[at].iter().find(|(key, _)| *key == token) {
+            return *node;
+        }
+        let node = self.nodes.len();
+        self.nodes.push(Vec::new());
+        self.nodes[at].push((token, node));
+        node
+    }
+
+    fn lay_out(&self, at: usize, nodes: &mut Vec<Node>, places: &mut [usize]) {
+        let place = nodes.len();
+        places[at] = place;
+        nodes.push(Node { children: Vec::new(), elements: Vec::new(), lengths: 0, end: 0 });
+        for (key, child) in &self.nodes[at] {
+            self.lay_out(*child, nodes, places);
+            let node = &mut nodes[place];
+            node.lengths |= 1 << key.len().min(63);
+            node.elements.extend(index(key).map(|index| (index, places[*child])));
+            node.children
+                .push(Child { key: key.clone().into_bytes().into(), node: places[*child] });
+        }
+        let end = nodes.len();
+        nodes[place].elements.sort_unstable();
+        nodes[place].end = end;
+    }
+}
+
+/// The tokens of a pointer, `~1` and `~0` undone.
+fn tokens(pointer: &str) -> Result<Vec<String>, PointerError> {
+    if pointer.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return Err(PointerError::NoSlash { pointer: pointer.to_owned() });
+    };
+    let tokens =
+        rest.split('/').map(|token| undo(pointer, token)).collect::<Result<Vec<_>, _>>()?;
+    if tokens.len() > MAX_TOKENS {
+        return Err(PointerError::TooLong { pointer: pointer.to_owned(), limit: MAX_TOKENS });
+    }
+    Ok(tokens)
+}
+
+fn undo(pointer: &str, token: &str) -> Result<String, PointerError> {
+    let mut parts = token.split('~');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (plain, rest) = match part.as_bytes().first() {
+            Some(b'0') => ('~', &part[1..]),
+            Some(b'1') => ('/', &part[1..]),
+            _ => return Err(PointerError::Escape { pointer: pointer.to_owned() }),
+        };
+        text.push(plain);
+        text.push_str(rest);
+    }
+    Ok(text)
+}
+
+/// The array index a token stands for: digits without a leading zero.
+fn index(token: &str) -> Option<usize> {
+    let canonical = token == "0" || !token.starts_with(['0', '+']);
+    canonical.then(|| token.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_once() {
+        assert_eq!(
+            tokens("/a~1b/~01/m~0n/"),
+            Ok(vec!["a/b".into(), "~1".into(), "m~n".into(), String::new()])
+        );
+        assert_eq!(tokens("/a~2"), Err(PointerError::Escape { pointer: "/a~2".into() }));
+        assert_eq!(tokens("/a~"), Err(PointerError::Escape { pointer: "/a~".into() }));
+        assert_eq!(tokens("a"), Err(PointerError::NoSlash { pointer: "a".into() }));
+    }
+
+    #[test]
+    fn only_canonical_digits_are_an_index() {
+        assert_eq!(index("0"), Some(0));
+        assert_eq!(index("17"), Some(17));
+        for token in ["", "00", "01", "+1", "-1", "1a", "99999999999999999999999"] {
+            assert_eq!(index(token), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_node_comes_right_before_its_descendants() {
+        let (trie, leaves) =
+            Trie::build(["/a/b", "/c", "/a", "", "/a/0", "/a/b"].into_iter()).expect("pointers");
+        assert_eq!(leaves, [2, 4, 1, 0, 3, 2]);
+        assert_eq!(trie.depth, 2);
+        assert_eq!(trie.nodes.iter().map(|node| node.end).collect::<Vec<_>>(), [5, 4, 3, 4, 5]);
+        assert_eq!(trie.nodes[1].elements, [(0, 3)]);
+    }
+}

@@ -1,0 +1,235 @@
+//! Filters on columns: `<column>=v` and `<column>__<operator>=v`.
+
+use std::cmp::Ordering;
+
+use statmill_plugin_api::encoding::Value;
+use statmill_plugin_api::manifest::ValueKind;
+
+use super::params::{ParamError, flag, quoted};
+use super::table::Column;
+use super::time;
+
+/// How a cell is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// Equal.
+    Eq,
+    /// Not equal; null is not equal to anything.
+    Not,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// Equal to one of several, separated by commas.
+    In,
+    /// The text contains this text.
+    Contains,
+}
+
+/// The operators' names, and what docs and errors say of them.
+const OPERATORS: &[(&str, Operator)] = &[
+    ("eq", Operator::Eq),
+    ("not", Operator::Not),
+    ("gt", Operator::Gt),
+    ("gte", Operator::Gte),
+    ("lt", Operator::Lt),
+    ("lte", Operator::Lte),
+    ("in", Operator::In),
+    ("contains", Operator::Contains),
+];
+
+/// One filter as it was asked for, not yet held against a model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// The parameter's name, operator and all.
+    pub name: String,
+    /// The parameter's value.
+    pub value: String,
+}
+
+/// One filter of a model's rows.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    /// The column's place in the row.
+    pub(super) column: usize,
+    pub(super) operator: Operator,
+    /// One, or several for [`Operator::In`].
+    pub(super) values: Vec<Value>,
+}
+
+impl Condition {
+    /// Makes a filter of a parameter that is none of the query's own.
+    #[must_use]
+    pub fn parse(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    /// Holds the filter against a model's columns.
+    pub(super) fn bind(&self, columns: &[Column], now_us: i64) -> Result<Filter, ParamError> {
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        // A column may have two underscores in its name: the whole name is tried first.
+        let (column, operator) = match place(&self.name) {
+            Some(column) => (column, Operator::Eq),
+            None => self
+                .name
+                .rsplit_once("__")
+                .and_then(|(name, suffix)| {
+                    let named = OPERATORS.iter().find(|(operator, _)| *operator == suffix)?;
+                    Some((place(name)?, named.1))
+                })
+                .ok_or_else(|| self.unknown(columns))?,
+        };
+        let kind = columns[column].kind;
+        let texts: Vec<&str> = match operator {
+            Operator::In => self.value.split(',').collect(),
+            _ => vec![&self.value],
+        };
+        let values = match operator {
+            Operator::Contains if !matches!(kind, ValueKind::Text | ValueKind::Json) => {
+                return Err(ParamError {
+                    param: self.name.clone(),
+                    reason: format!("column {} holds no text", columns[column].name),
+                    allowed: "eq, not, gt, gte, lt, lte and in".to_owned(),
+                });
+            }
+            _ => texts.into_iter().map(|text| self.literal(kind, text, now_us)),
+        };
+        Ok(Filter { column, operator, values: values.collect::<Result<_, _>>()? })
+    }
+
+    fn literal(&self, kind: ValueKind, text: &str, now_us: i64) -> Result<Value, ParamError> {
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let (value, allowed) = match kind {
+            ValueKind::Text => (Some(Value::Text(text.into())), ""),
+            ValueKind::Json => (Some(Value::Json(text.into())), ""),
+            ValueKind::Int => (
+                text.parse().map(Value::Int).ok().or_else(|| number(text).map(Value::Num)),
+                "a number",
+            ),
+            ValueKind::Num => (number(text).map(Value::Num), "a number"),
+            ValueKind::Bool => (flag(text).map(Value::Bool), "`true` or `false`"),
+            ValueKind::Time => (time::parse(text, now_us).map(Value::Time), time::ALLOWED),
+        };
+        value.ok_or_else(|| ParamError {
+            param: self.name.clone(),
+            reason: format!("{} is not a value of the column", quoted(text)),
+            allowed: allowed.to_owned(),
+        })
+    }
+
+    fn unknown(&self, columns: &[Column]) -> ParamError {
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        let operators: Vec<_> = OPERATORS.iter().map(|(name, _)| *name).collect();
+        let parameters: Vec<_> = super::params::PARAMS.iter().map(|param| param.name).collect();
+        ParamError {
+            param: self.name.clone(),
+            reason: "is neither a parameter nor a column".to_owned(),
+            allowed: format!(
+                "the parameters {}; the columns {}; a column with __ and one of {}",
+                parameters.join(", "),
+                names.join(", "),
+                operators.join(", "),
+            ),
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a cell passes.
+    pub(super) fn admits(&self, cell: &Value) -> bool {
+        let holds = |wanted: fn(Ordering) -> bool| {
+            self.values.iter().any(|value| compare(cell, value).is_some_and(wanted))
+        };
+        match self.operator {
+            Operator::Eq | Operator::In => holds(Ordering::is_eq),
+            Operator::Not => !holds(Ordering::is_eq),
+            Operator::Gt => holds(Ordering::is_gt),
+            Operator::Gte => holds(Ordering::is_ge),
+            Operator::Lt => holds(Ordering::is_lt),
+            Operator::Lte => holds(Ordering::is_le),
+            Operator::Contains => match (cell, &self.values[0]) {
+                (Value::Text(cell) | Value::Json(cell), Value::Text(part) | Value::Json(part)) => {
+                    cell.contains(&**part)
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Compares a cell with a value of the same column's kind; null compares with nothing.
+fn compare(cell: &Value, value: &Value) -> Option<Ordering> {
+    match (cell, value) {
+        (Value::Text(a), Value::Text(b)) | (Value::Json(a), Value::Json(b)) => Some(a.cmp(b)),
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        // Only a fraction or an exponent makes a number asked of an int column a float.
+        (Value::Int(a), Value::Num(b)) => (*a as f64).partial_cmp(b),
+        (Value::Num(a), Value::Int(b)) => a.partial_cmp(&(*b as f64)),
+        (Value::Num(a), Value::Num(b)) => a.partial_cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+        (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn columns() -> Vec<Column> {
+        [
+            ("timestamp", ValueKind::Time),
+            ("user", ValueKind::Text),
+            ("a__b", ValueKind::Int),
+            ("mean", ValueKind::Num),
+        ]
+        .map(|(name, kind)| Column { name: name.to_owned(), kind, unit: String::new() })
+        .to_vec()
+    }
+
+    fn admits(name: &str, value: &str, cell: Value) -> bool {
+        Condition::parse(name, value).bind(&columns(), 0).unwrap().admits(&cell)
+    }
+
+    #[test]
+    fn operators_compare_by_the_columns_kind() {
+        assert!(admits("user", "zoë", Value::Text("zoë".into())));
+        assert!(admits("user__in", "ann,zoë", Value::Text("zoë".into())));
+        assert!(admits("user__contains", "o", Value::Text("zoë".into())));
+        assert!(admits("a__b", "10", Value::Int(10)));
+        assert!(admits("a__b__gt", "9", Value::Int(10)));
+        assert!(admits("a__b__gte", "9.5", Value::Int(10)));
+        assert!(!admits("a__b__lt", "10", Value::Int(10)));
+        assert!(admits("mean__lte", "1e3", Value::Num(1000.0)));
+        assert!(admits("timestamp__lt", "1970-01-02", Value::Time(5)));
+    }
+
+    #[test]
+    fn null_passes_only_not() {
+        assert!(admits("user__not", "ann", Value::Null));
+        for operator in ["eq", "gt", "gte", "lt", "lte", "in", "contains"] {
+            assert!(!admits(&format!("user__{operator}"), "", Value::Null), "{operator}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused_by_name() {
+        for (name, value) in [
+            ("nobody", "x"),
+            ("user__like", "x"),
+            ("a__b", "ten"),
+            ("mean__gt", "NaN"),
+            ("mean__contains", "1"),
+            ("timestamp", "noon"),
+        ] {
+            let error = Condition::parse(name, value).bind(&columns(), 0).unwrap_err();
+            assert_eq!(error.param, name);
+            assert!(!error.allowed.is_empty());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Rows in memory, for tests.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use statmill_plugin_api::aggregate::{Count, MeasureOptions, Stamp3, State};
+use statmill_plugin_api::encoding::{BlockWriter, Value, encode_key};
+use statmill_plugin_api::manifest::{
+    Aggregator, Dimension, Measure, ModelManifest, Stamp, StatManifest, ValueKind,
+};
+
+use crate::store::{Database, Snapshot, StatRecord, Tuning};
+
+/// One model of counts.
+pub(crate) struct MemoryRows {
+    manifest: StatManifest,
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl MemoryRows {
+    /// A stat whose only model counts `volume`, per window of one second (shown by its end) if
+    /// `windowed`, and per `dimensions`.
+    pub(crate) fn new(ident: &str, windowed: bool, dimensions: &[(&str, ValueKind)]) -> Self {
+        let dimension =
+            |&(name, kind): &(&str, ValueKind)| Dimension { name: name.to_owned(), kind };
+        let measure = Measure {
+            name: "volume".to_owned(),
+            aggregator: Aggregator::Count,
+            unit: "messages".to_owned(),
+        };
+        let model = ModelManifest {
+            name: "rows".to_owned(),
+            window_s: windowed.then_some(1),
+            stamp: Stamp::End,
+            dimensions: dimensions.iter().map(dimension).collect(),
+            measures: vec![measure],
+            retention_s: None,
+            rollups: Vec::new(),
+            index: None,
+        };
+        let manifest = StatManifest {
+            ident: ident.to_owned(),
+            title: format!("Title of {ident}"),
+            summary: String::new(),
+            description: String::new(),
+            model_version: 1,
+            fold_version: 0,
+            topics: Vec::new(),
+            fields: Vec::new(),
+            interval_s: None,
+            backlog_delta_s: None,
+            models: vec![model],
+            views: Vec::new(),
+            config: serde_json::Value::Null,
+            restore: false,
+            max_rows: None,
+        };
+        Self { manifest, rows: BTreeMap::new() }
+    }
+
+    /// Adds a row; `time_us` is the window's end as it is shown.
+    pub(crate) fn add(&mut self, time_us: Option<i64>, dimensions: &[Value], volume: u64) {
+        let mut key = Vec::new();
+        encode_key(time_us.map(|time_us| time_us - 1_000_000), dimensions, &mut key);
+        let mut count = Count::default();
+        count.add(Stamp3::default(), volume, &MeasureOptions::DEFAULT);
+        let mut value = Vec::new();
+        count.encode(&MeasureOptions::DEFAULT, &mut value);
+        self.rows.insert(key, value);
+    }
+
+    /// The rows as a store in memory gives them.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let mut block = BlockWriter::new();
+        for (key, value) in &self.rows {
+            block.push(key, value);
+        }
+        let database = Database::in_memory(Tuning::default()).unwrap();
+        let mut stat = database.open_stat(&self.manifest).unwrap();
+        stat.commit(&[(0, block.into_bytes())], StatRecord::default()).unwrap();
+        stat.snapshot()
+    }
+}

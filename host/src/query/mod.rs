@@ -1,0 +1,34 @@
+//! Questions about committed rows, and their answers as tables.
+//!
+//! A [`Query`] is parsed from names and values ([`params`]) and [`run`] against the rows of one
+//! stat; the [`Table`] that comes back is written by [`crate::render`]. What can be asked at all is
+//! a [`Catalog`]. Nothing in here knows HTTP, the store's layout, or a plugin.
+
+pub mod catalog;
+pub mod filter;
+#[cfg(test)]
+pub(crate) mod memory;
+pub mod params;
+mod run;
+#[cfg(test)]
+mod run_tests;
+mod select;
+pub mod shape;
+pub mod status;
+mod table;
+pub mod time;
+
+pub use catalog::{
+    Accepted, Catalog, CompleteUntil, IngestError, IngestSink, LineError, StatState, StatView,
+};
+pub use params::{Format, ParamError, Query, Shape, TimeStyle};
+pub use run::{Answer, Limits, Page, QueryError, run};
+pub use select::Selection;
+pub use crate::store::Order;
+pub use statmill_plugin_api::encoding::Value;
+pub use status::{
+    Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,
+    Progress, StatStatus, Status, TimeSpan,
+};
+pub use table::{Column, Table};
+pub use time::UtcTime;

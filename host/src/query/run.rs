@@ -1,0 +1,120 @@
+//! Runs a query: one page of the rows it selects.
+
+use std::time::Duration;
+
+use statmill_plugin_api::encoding::DecodeError;
+
+use super::params::{ParamError, Query};
+use super::select::Selection;
+use super::table::Table;
+use crate::store::{Snapshot, StoreError};
+
+/// What a query may cost.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The most rows a query with filters may read.
+    pub max_rows: u64,
+    /// The longest a query may take.
+    pub max_time: Duration,
+    /// Rows on a page when the query does not say.
+    pub default_rows_per_page: u64,
+    /// The most rows on a page, whatever the query says.
+    pub max_rows_per_page: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_rows: 1_000_000,
+            max_time: Duration::from_secs(10),
+            default_rows_per_page: 100,
+            max_rows_per_page: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// No bounds: for a command that runs for one person and can be interrupted.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { max_rows: u64::MAX, max_time: Duration::MAX, ..Self::default() }
+    }
+}
+
+/// A page of rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Name of the model asked.
+    pub model: String,
+    /// The rows of the page.
+    pub table: Table,
+    /// Which page it is.
+    pub page: Page,
+}
+
+/// The place of a page among all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// From 1 on.
+    pub number: u64,
+    /// How many pages there are; 0 when there are no rows.
+    pub count: u64,
+    /// Rows on a full page.
+    pub rows_per_page: u64,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "variant docs describe their fields")]
+pub enum QueryError {
+    /// There is no such stat.
+    #[error("there is no stat {0:?}")]
+    NoSuchStat(String),
+    /// These parameters do not fit the model.
+    #[error("bad query: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Params(Vec<ParamError>),
+    /// There is no such page.
+    #[error("there is no page {page}: the last one is {pages}")]
+    NoSuchPage { page: u64, pages: u64 },
+    /// A filter would have to read more rows than allowed.
+    #[error(
+        "the filters would read {rows} rows, more than the {max_rows} allowed; narrow the time \
+         with start and stop, ask a roll-up with model=, or leave the filters out"
+    )]
+    TooManyRows { rows: u64, max_rows: u64 },
+    /// Reading took longer than allowed.
+    #[error(
+        "not done after {max_time:?}; narrow the time with start and stop, ask a roll-up with \
+         model=, or leave the filters out"
+    )]
+    TooSlow { max_time: Duration },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row is not in the encoding of its model.
+    #[error("a stored row is damaged: {0}")]
+    Damaged(#[from] DecodeError),
+}
+
+/// Runs a query against one stat's rows.
+///
+/// # Errors
+///
+/// [`QueryError`].
+pub fn run(snapshot: &Snapshot, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
+    let selection = Selection::new(snapshot, query, limits)?;
+    let total = selection.total();
+    let rows_per_page = query
+        .rows_per_page
+        .unwrap_or(limits.default_rows_per_page)
+        .clamp(1, limits.max_rows_per_page.max(1));
+    let page = Page { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
+    // The page right after an exactly full last one is empty, as it was in statscache.
+    let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
+    if skip > total {
+        return Err(QueryError::NoSuchPage { page: query.page, pages: page.count });
+    }
+    let table = selection.part(skip, rows_per_page)?;
+    Ok(Answer { model: selection.model().to_owned(), table, page })
+}

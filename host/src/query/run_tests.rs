@@ -1,0 +1,180 @@
+//! Queries against rows in memory.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use statmill_plugin_api::encoding::Value;
+use statmill_plugin_api::manifest::ValueKind;
+
+use super::memory::MemoryRows;
+use super::{Limits, QueryError, Table, params, run};
+
+const SECOND: i64 = 1_000_000;
+
+/// Rows as `time/user/volume`, times in seconds.
+fn shown(table: &Table) -> Vec<String> {
+    let cell = |value: &Value| match value {
+        Value::Time(time_us) => (time_us / SECOND).to_string(),
+        other => crate::render::cell::text(other, super::TimeStyle::Unix).into_owned(),
+    };
+    table.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("/")).collect()
+}
+
+fn ask(rows: &MemoryRows, query: &str) -> Result<Vec<String>, QueryError> {
+    let pairs = query.split('&').filter_map(|part| part.split_once('='));
+    let query = params::parse(pairs, 0).map_err(QueryError::Params)?;
+    run(&rows.snapshot(), &query, &Limits::default()).map(|answer| shown(&answer.table))
+}
+
+fn users() -> MemoryRows {
+    let mut rows = MemoryRows::new("users", true, &[("user", ValueKind::Text)]);
+    for (time, user, volume) in
+        [(1, "ann", 1), (1, "bob", 2), (2, "ann", 3), (3, "ann", 4), (3, "bob", 5), (3, "cat", 6)]
+    {
+        rows.add(Some(time * SECOND), &[Value::Text(user.into())], volume);
+    }
+    rows
+}
+
+#[test]
+fn newest_times_come_first_and_keys_of_one_time_ascend() {
+    let expected = ["3/ann/4", "3/bob/5", "3/cat/6", "2/ann/3", "1/ann/1", "1/bob/2"];
+    assert_eq!(ask(&users(), "").unwrap(), expected);
+    assert_eq!(ask(&users(), "order=desc").unwrap(), expected);
+    let ascending = ["1/ann/1", "1/bob/2", "2/ann/3", "3/ann/4", "3/bob/5", "3/cat/6"];
+    assert_eq!(ask(&users(), "order=asc").unwrap(), ascending);
+}
+
+#[test]
+fn bounds_are_inclusive_and_speak_of_the_time_shown() {
+    assert_eq!(ask(&users(), "start=2&stop=2").unwrap(), ["2/ann/3"]);
+    assert_eq!(ask(&users(), "start=1.5&stop=2.5").unwrap(), ["2/ann/3"]);
+    assert_eq!(ask(&users(), "timestamp__gt=1&timestamp__lt=3").unwrap(), ["2/ann/3"]);
+    assert!(ask(&users(), "start=4").unwrap().is_empty());
+    assert!(ask(&users(), "start=3&stop=2").unwrap().is_empty());
+    assert_eq!(ask(&users(), "start=-9223372036854&limit=1").unwrap(), ["3/ann/4"]);
+}
+
+#[test]
+fn filters_hold_for_keys_and_measures() {
+    assert_eq!(ask(&users(), "user=bob").unwrap(), ["3/bob/5", "1/bob/2"]);
+    assert_eq!(ask(&users(), "user__not=ann&volume__gte=5").unwrap(), ["3/bob/5", "3/cat/6"]);
+    assert_eq!(
+        ask(&users(), "user__in=ann,cat&order=asc&limit=3").unwrap(),
+        ["1/ann/1", "2/ann/3", "3/ann/4"]
+    );
+}
+
+#[test]
+fn columns_are_shown_as_named() {
+    assert_eq!(ask(&users(), "columns=volume,user&limit=1").unwrap(), ["4/ann"]);
+    assert!(matches!(ask(&users(), "columns=volume,nobody"), Err(QueryError::Params(_))));
+    assert!(matches!(ask(&users(), "columns=user,user,user,user"), Err(QueryError::Params(_))));
+}
+
+#[test]
+fn a_model_without_time_is_ordered_by_key() {
+    let mut rows = MemoryRows::new("totals", false, &[("user", ValueKind::Text)]);
+    for (user, volume) in [("ann", 1), ("bob", 2), ("cat", 3)] {
+        rows.add(None, &[Value::Text(user.into())], volume);
+    }
+    assert_eq!(ask(&rows, "").unwrap(), ["ann/1", "bob/2", "cat/3"]);
+    assert_eq!(ask(&rows, "order=desc&rows_per_page=2").unwrap(), ["cat/3", "bob/2"]);
+    assert_eq!(ask(&rows, "order=desc&volume__lte=2&rows_per_page=1").unwrap(), ["bob/2"]);
+    assert!(matches!(ask(&rows, "start=1"), Err(QueryError::Params(_))));
+}
+
+#[test]
+fn a_time_that_is_a_dimension_orders_like_a_window() {
+    let dimensions = [("timestamp", ValueKind::Time), ("user", ValueKind::Text)];
+    let mut rows = MemoryRows::new("moments", false, &dimensions);
+    let time = |seconds: i64| Value::Time(seconds * SECOND);
+    rows.add(None, &[time(1), Value::Text("ann".into())], 1);
+    rows.add(None, &[time(2), Value::Text("ann".into())], 2);
+    rows.add(None, &[time(2), Value::Text("bob".into())], 3);
+    rows.add(None, &[Value::Null, Value::Text("ann".into())], 4);
+    assert_eq!(ask(&rows, "").unwrap(), ["2/ann/2", "2/bob/3", "1/ann/1", "/ann/4"]);
+    assert_eq!(ask(&rows, "stop=1").unwrap(), ["1/ann/1"]);
+    assert_eq!(ask(&rows, "volume__lt=4").unwrap(), ["2/ann/2", "2/bob/3", "1/ann/1"]);
+}
+
+#[test]
+fn a_filter_over_too_many_rows_is_refused_before_reading() {
+    let query = params::parse([("user", "ann")], 0).unwrap();
+    let limits = Limits { max_rows: 5, ..Limits::default() };
+    let error = run(&users().snapshot(), &query, &limits).unwrap_err();
+    assert!(matches!(error, QueryError::TooManyRows { rows: 6, max_rows: 5 }));
+    let narrowed = params::parse([("user", "ann"), ("start", "2")], 0).unwrap();
+    assert!(run(&users().snapshot(), &narrowed, &limits).is_ok());
+}
+
+#[test]
+fn a_query_that_takes_too_long_ends() {
+    let mut rows = MemoryRows::new("many", true, &[]);
+    for time in 0..1_000 {
+        rows.add(Some(time * SECOND), &[], 1);
+    }
+    let limits = Limits { max_time: Duration::ZERO, ..Limits::default() };
+    let query = params::parse([("volume", "2")], 0).unwrap();
+    assert!(matches!(run(&rows.snapshot(), &query, &limits), Err(QueryError::TooSlow { .. })));
+}
+
+#[test]
+fn only_the_page_right_after_a_full_last_one_is_empty() {
+    assert!(ask(&users(), "rows_per_page=3&page=3").unwrap().is_empty());
+    let beyond = ask(&users(), "rows_per_page=3&page=4").unwrap_err();
+    assert!(matches!(beyond, QueryError::NoSuchPage { page: 4, pages: 2 }));
+    let far = ask(&users(), "page=18446744073709551615");
+    assert!(matches!(far, Err(QueryError::NoSuchPage { .. })));
+}
+
+proptest! {
+    /// Whatever the rows, the order, the filter and the page size: pages put together are the
+    /// whole, each row once.
+    #[test]
+    fn pages_together_are_the_whole(
+        cells in proptest::collection::btree_map((0i64..6, "[a-d]"), 0u64..4, 0..40),
+        page_rows in 1u64..9,
+        order in prop_oneof![Just("asc"), Just("desc")],
+        filter in prop_oneof![Just(""), Just("volume__gt=1&"), Just("user=b&")],
+        limit in prop_oneof![Just(String::new()), (0u64..50).prop_map(|n| format!("limit={n}&"))],
+    ) {
+        let mut rows = MemoryRows::new("users", true, &[("user", ValueKind::Text)]);
+        let mut expected = Vec::new();
+        for ((time, user), volume) in &cells {
+            rows.add(Some(time * SECOND), &[Value::Text(user.as_str().into())], *volume);
+            let admitted = match filter {
+                "" => true,
+                "user=b&" => user == "b",
+                _ => *volume > 1,
+            };
+            if admitted {
+                expected.push((*time, format!("{time}/{user}/{volume}")));
+            }
+        }
+        if order == "desc" {
+            // Stable: rows of one time keep their order.
+            expected.sort_by_key(|(time, _)| -time);
+        }
+        let most = limit.trim_start_matches("limit=").trim_end_matches('&').parse().unwrap_or(50);
+        let expected: Vec<_> = expected.into_iter().map(|(_, row)| row).take(most).collect();
+
+        let mut walked = Vec::new();
+        for page in 1.. {
+            let query =
+                format!("{filter}{limit}order={order}&rows_per_page={page_rows}&page={page}");
+            let rows = ask(&rows, &query).unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            let full = rows.len() as u64 == page_rows;
+            walked.extend(rows);
+            if !full {
+                break;
+            }
+        }
+        prop_assert_eq!(walked, expected);
+    }
+}

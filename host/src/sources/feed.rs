@@ -1,0 +1,104 @@
+//! Feeders: what writes to a journal by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::now_us;
+use crate::host::HostError;
+use crate::log::demo::{DemoId, DemoParams, DemoStream};
+use crate::log::ingest::{Ingest, IngestError};
+use crate::log::{Log, Records, stdin};
+
+/// Messages of the demo written at once.
+const DEMO_BATCH: u64 = 1000;
+/// Wait for the next live message at most so long before looking whether to stop.
+const STEP: Duration = Duration::from_millis(200);
+
+/// A source that has to be written to its journal by a thread of ours.
+pub(super) enum Feeder {
+    /// Our own stream of messages.
+    Demo { params: DemoParams, ingest: Arc<Ingest> },
+    /// Standard input.
+    Stdin { ingest: Arc<Ingest>, max_line: usize },
+}
+
+/// Feeds until the source ends or the host stops, and marks the journal as finished at its end.
+pub(super) fn run(feeder: Feeder, stopping: &AtomicBool) -> Result<(), HostError> {
+    match feeder {
+        Feeder::Demo { params, ingest } => demo(params, &ingest, stopping),
+        Feeder::Stdin { ingest, max_line } => lines(&ingest, max_line),
+    }
+}
+
+fn demo(params: DemoParams, ingest: &Ingest, stopping: &AtomicBool) -> Result<(), HostError> {
+    let (stream, mut next) = match last_demo_id(ingest)? {
+        Some(last) => DemoStream::resume(params, last, now_us()),
+        None => (DemoStream::begin(params, now_us()), 0),
+    };
+    let mut text = Vec::new();
+    while !stopping.load(Ordering::Acquire) {
+        let end = stream.len();
+        if end.is_some_and(|end| next >= end) {
+            ingest.journal().finish();
+            break;
+        }
+        let due = stream.due(now_us()).min(end.unwrap_or(u64::MAX)).min(next + DEMO_BATCH);
+        if due <= next {
+            let wait_us = (stream.time_us(next) - now_us()).max(0).unsigned_abs();
+            std::thread::park_timeout(Duration::from_micros(wait_us).min(STEP));
+            continue;
+        }
+        text.clear();
+        let mut spans = Vec::new();
+        for index in next..due {
+            let from = text.len();
+            stream.write(index, &mut text);
+            spans.push(from..text.len());
+        }
+        ingest.push(spans.into_iter().map(|span| &text[span])).map_err(feed_error)?;
+        next = due;
+    }
+    Ok(())
+}
+
+/// Id of the last message that was journaled: the stream goes on behind it.
+fn last_demo_id(ingest: &Ingest) -> Result<Option<DemoId>, HostError> {
+    let journal = ingest.journal();
+    let end = journal.end()?.offset;
+    let Some(last) = end.0.checked_sub(1).filter(|last| *last >= journal.start().0) else {
+        return Ok(None);
+    };
+    let mut records = Records::default();
+    journal.read(crate::log::Offset(last), usize::MAX, 1, &mut records)?;
+    Ok(records.spans.first().and_then(|&(start, len)| {
+        let text = &records.text[start as usize..(start + len) as usize];
+        let message: serde_json::Value = serde_json::from_slice(text).ok()?;
+        message.get("msg_id")?.as_str()?.parse().ok()
+    }))
+}
+
+fn lines(ingest: &Ingest, max_line: usize) -> Result<(), HostError> {
+    let pumped = stdin::pump(std::io::stdin(), max_line, |batch| {
+        let accepted = ingest.accept(batch, Some("application/x-ndjson"), None, true)?;
+        for refused in &accepted.rejected {
+            tracing::warn!("standard input: a line was refused: {}", refused.remedy);
+        }
+        Ok::<(), IngestError>(())
+    });
+    match pumped {
+        Ok(pumped) => {
+            ingest.journal().finish();
+            tracing::info!(lines = pumped.lines, "standard input has ended");
+            Ok(())
+        }
+        Err(stdin::PumpError::Input(source)) => {
+            Err(HostError::Io { what: "cannot read standard input".into(), source })
+        }
+        Err(stdin::PumpError::Sink(error)) => Err(feed_error(error)),
+    }
+}
+
+fn feed_error(error: IngestError) -> HostError {
+    HostError::Feed(error.to_string())
+}

@@ -1,0 +1,290 @@
+//! From URLs to logs: opens what the engine reads, and runs what feeds it.
+//!
+//! A file is a log as it stands. Every other source is written to its journal by a feeder of its own:
+//! HTTP requests, a pump for standard input, the demo generator. Fills are planned at start and
+//! fetched beside the live messages.
+
+mod feed;
+mod fills;
+mod sink;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::now_us;
+use crate::engine::LogInput;
+use crate::host::HostError;
+use crate::loader::Loaded;
+use crate::log::coverage::Coverage;
+use crate::log::file::{FileLog, FileOptions, Folded};
+use crate::log::ingest::{Ingest, IngestLimits};
+use crate::log::journal::{Journal, JournalOptions};
+use crate::log::seam::SeamIndex;
+use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
+use crate::log::{LogId, Offset};
+use crate::project::{Limits, Mapping};
+use crate::query::IngestSink;
+use crate::store::Database;
+
+/// How often a running host notes that it is up and journaling.
+const COVERAGE_STEP: Duration = Duration::from_secs(1);
+
+/// What the sources of a host need to be opened.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceOptions {
+    pub(crate) data: PathBuf,
+    pub(crate) urls: Vec<SourceUrl>,
+    pub(crate) history: Option<HistoryUrl>,
+    pub(crate) mappings: BTreeMap<String, Mapping>,
+    pub(crate) journal: JournalOptions,
+    pub(crate) ingest: IngestLimits,
+    pub(crate) limits: Limits,
+    pub(crate) once: bool,
+}
+
+/// The opened sources of a host.
+pub(crate) struct Sources {
+    inputs: Vec<LogInput>,
+    sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+    feeders: Vec<feed::Feeder>,
+    fetches: Vec<fills::Fetch>,
+    seam: Arc<SeamIndex>,
+    coverage: Option<Arc<Coverage>>,
+    stopping: Arc<AtomicBool>,
+    /// Feeders first: `--once` waits for them.
+    feeding: Mutex<Vec<JoinHandle<Result<(), HostError>>>>,
+    others: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Sources {
+    /// Opens every source; `database` and `loaded` tell what has been folded and what is missing.
+    pub(crate) fn open(
+        options: &SourceOptions,
+        database: &Database,
+        loaded: &Loaded,
+    ) -> Result<Self, HostError> {
+        let mut sources = Self {
+            inputs: Vec::new(),
+            sinks: BTreeMap::new(),
+            feeders: Vec::new(),
+            fetches: Vec::new(),
+            seam: SeamIndex::new(),
+            coverage: None,
+            stopping: Arc::new(AtomicBool::new(false)),
+            feeding: Mutex::default(),
+            others: Mutex::default(),
+        };
+        for url in &options.urls {
+            sources.open_one(options, url, database)?;
+        }
+        if options.urls.iter().any(SourceUrl::is_journaled) {
+            let folder = options.data.join("journals");
+            let io = |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
+            let coverage = Arc::new(Coverage::open(&folder).map_err(io)?);
+            coverage.touch(now_us()).map_err(io)?;
+            fills::plan(&mut sources, options, &coverage, database, loaded)?;
+            sources.coverage = Some(coverage);
+        } else if options.history.is_some() {
+            tracing::warn!("the history is not used: files hold their own past, and no source needs it");
+        }
+        Ok(sources)
+    }
+
+    fn open_one(
+        &mut self,
+        options: &SourceOptions,
+        url: &SourceUrl,
+        database: &Database,
+    ) -> Result<(), HostError> {
+        let mapping = mapping(options, url.map.as_deref())?;
+        if let SourceKind::File(path) = &url.kind {
+            let state_folder = options.data.join("logs");
+            let folded = folded(database, FileLog::stored_id(path, &state_folder)?)?;
+            let log = FileLog::open(
+                path,
+                FileOptions {
+                    once: options.once,
+                    max_line: options.limits.max_message,
+                    folded,
+                    ..FileOptions::new(mapping, state_folder)
+                },
+            )?;
+            self.inputs.push(LogInput { log: Arc::new(log), readers: None, max_rate: url.max_rate });
+            return Ok(());
+        }
+        let name = url.name();
+        let folder = options.data.join("journals").join(folder_name(&name));
+        let journal_options = JournalOptions { arrival_time: url.arrival_time, ..options.journal };
+        let journal = Journal::open(&folder, &name, mapping, journal_options)?;
+        self.seam.add_journal(&journal);
+        self.inputs.push(LogInput {
+            log: Arc::clone(&journal) as _,
+            readers: None,
+            max_rate: url.max_rate,
+        });
+        let mut limits = options.ingest;
+        if let Some(ahead) = url.max_ahead {
+            limits.message.max_ahead_us = i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX);
+        }
+        let ingest = Arc::new(Ingest::new(journal, limits));
+        match &url.kind {
+            SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),
+            SourceKind::Http(source) => {
+                self.sinks.insert(source.clone(), Arc::new(sink::Sink(ingest)));
+            }
+            SourceKind::Demo(params) if options.once && params.count.is_none() => {
+                return Err(HostError::Endless(format!("{name} without a count")));
+            }
+            SourceKind::Demo(params) => {
+                self.feeders.push(feed::Feeder::Demo { params: params.clone(), ingest });
+            }
+            SourceKind::Stdin => self.feeders.push(feed::Feeder::Stdin {
+                ingest,
+                max_line: options.limits.max_message,
+            }),
+            SourceKind::File(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The logs for the engine; to be taken once.
+    pub(crate) fn take_inputs(&mut self) -> Vec<LogInput> {
+        std::mem::take(&mut self.inputs)
+    }
+
+    /// Where messages sent to the sources `http:NAME` go, by name.
+    pub(crate) fn sinks(&self) -> BTreeMap<String, Arc<dyn IngestSink>> {
+        self.sinks.clone()
+    }
+
+    /// Starts the feeders, the fetches and the notes of coverage.
+    pub(crate) fn start(&mut self) -> Result<(), HostError> {
+        let thread = |source| HostError::Io { what: "cannot start a thread".into(), source };
+        for feeder in self.feeders.drain(..) {
+            let stopping = Arc::clone(&self.stopping);
+            let spawned = std::thread::Builder::new()
+                .name("feed".into())
+                .spawn(move || feed::run(feeder, &stopping))
+                .map_err(thread)?;
+            self.feeding.lock().push(spawned);
+        }
+        let fetches = std::mem::take(&mut self.fetches);
+        if !fetches.is_empty() {
+            let (seam, stopping) = (Arc::clone(&self.seam), Arc::clone(&self.stopping));
+            let spawned = std::thread::Builder::new()
+                .name("fetch".into())
+                .spawn(move || fills::run(fetches, &seam, &stopping))
+                .map_err(thread)?;
+            self.others.lock().push(spawned);
+        }
+        if let Some(coverage) = self.coverage.clone() {
+            let stopping = Arc::clone(&self.stopping);
+            let spawned = std::thread::Builder::new()
+                .name("coverage".into())
+                .spawn(move || note_coverage(&coverage, &stopping))
+                .map_err(thread)?;
+            self.others.lock().push(spawned);
+        }
+        Ok(())
+    }
+
+    /// Waits until every feeder has come to its end.
+    pub(crate) fn wait_fed(&self) -> Result<(), HostError> {
+        let feeding = std::mem::take(&mut *self.feeding.lock());
+        for thread in feeding {
+            if let Ok(outcome) = thread.join() {
+                outcome?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops feeding and fetching; what was accepted is in the journals.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for thread in std::mem::take(&mut *self.others.lock()) {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+        for thread in std::mem::take(&mut *self.feeding.lock()) {
+            thread.thread().unpark();
+            // A pump may wait for standard input for ever: it ends with the process.
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+        if let Some(coverage) = &self.coverage
+            && let Err(error) = coverage.pause(now_us())
+        {
+            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        }
+    }
+}
+
+fn note_coverage(coverage: &Coverage, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        std::thread::park_timeout(COVERAGE_STEP);
+        if let Err(error) = coverage.touch(now_us()) {
+            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        }
+    }
+}
+
+/// The mapping of this name: built in, or the configuration's.
+fn mapping(options: &SourceOptions, name: Option<&str>) -> Result<Mapping, HostError> {
+    let name = name.unwrap_or("auto");
+    let known = options.mappings.get(name).cloned().or_else(|| Mapping::named(name));
+    known.ok_or_else(|| {
+        let mut names = vec!["auto", "fedmsg", "plain"];
+        names.extend(options.mappings.keys().map(String::as_str));
+        HostError::NoMapping { name: name.to_owned(), known: names.join(", ") }
+    })
+}
+
+/// How far the stats of the store have come with a log.
+fn folded(database: &Database, log: Option<LogId>) -> Result<Folded, HostError> {
+    let Some(log) = log else { return Ok(Folded::default()) };
+    let mut ends = Vec::new();
+    for ident in database.idents()? {
+        let store = database.open_stored(&ident)?;
+        ends.extend(store.record().positions.get(&log).map(|at| at.end));
+    }
+    Ok(Folded {
+        by_all: ends.iter().copied().min().unwrap_or(Offset(0)),
+        by_any: ends.iter().copied().max().unwrap_or(Offset(0)),
+    })
+}
+
+/// A source's name as the name of a folder.
+fn folder_name(source: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let hash = xxhash_rust::xxh3::xxh3_64(source.as_bytes()) as u32;
+    format!("{}-{hash:08x}", source.chars().map(plain).take(64).collect::<String>())
+}
+
+/// Ids of the logs that a data folder knows: journals, fills, and files read in place.
+pub(crate) fn known_logs(data: &Path) -> HashSet<LogId> {
+    let mut known = HashSet::new();
+    let mut folders = vec![data.join("logs"), data.join("journals"), data.join("fills")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                let id = std::fs::read(&path).ok().and_then(|text| {
+                    let json: serde_json::Value = serde_json::from_slice(&text).ok()?;
+                    json.get("id")?.as_str()?.parse::<LogId>().ok()
+                });
+                known.extend(id);
+            }
+        }
+    }
+    known
+}

@@ -1,0 +1,210 @@
+//! Merging increments into rows: what a commit is about to change.
+
+use std::ops::Range;
+
+use statmill_plugin_api::aggregate;
+use statmill_plugin_api::encoding::{
+    BlockReader, DecodeError, Value, check_key, key_window, rekey, window_start,
+};
+use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
+
+use super::StoreError;
+use super::models::StoredModel;
+use super::pages::Pages;
+use super::rows::{RowSet, RowSetBuilder, SHARD};
+use super::table::{Lookup, Table};
+
+/// New absolute values of the rows that increments touch.
+pub(crate) struct Changes {
+    /// For each stored model.
+    pub(crate) rows: Vec<RowSet>,
+    /// Messages below the floor of every model that could hold them.
+    pub(crate) too_late: u64,
+}
+
+/// One drained row and the tables it may go to.
+struct Increments<'a> {
+    rows: Vec<Increment<'a>>,
+    keys: Vec<u8>,
+}
+
+struct Increment<'a> {
+    key: Range<usize>,
+    value: &'a [u8],
+}
+
+/// Merges `increments` (number of the model in the manifest, block) with the rows of `tables`.
+///
+/// A row that is not there yet takes the increment's value; one below its table's floor is neither
+/// made nor changed.
+pub(crate) fn merge(
+    ident: &str,
+    models: &[StoredModel],
+    tables: &[Table],
+    pages: &Pages,
+    shard: u16,
+    increments: &[(usize, Vec<u8>)],
+) -> Result<Changes, StoreError> {
+    let mut changes = Changes { rows: Vec::new(), too_late: 0 };
+    changes.rows.resize_with(models.len(), RowSet::default);
+    let mut sources: Vec<usize> = increments.iter().map(|(source, _)| *source).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    for source in sources {
+        let levels: Vec<usize> =
+            (0..models.len()).filter(|&level| models[level].source == source).collect();
+        let Some(&base) = levels.first() else {
+            let model = format!("number {source}");
+            let reason = "the manifest has no such model".to_owned();
+            return Err(StoreError::BadIncrement { ident: ident.to_owned(), model, reason });
+        };
+        let model = &models[base].model;
+        let bad = |error: DecodeError| StoreError::BadIncrement {
+            ident: ident.to_owned(),
+            model: model.name.clone(),
+            reason: error.to_string(),
+        };
+        let mut drained = Vec::new();
+        for (_, block) in increments.iter().filter(|(of, _)| *of == source) {
+            for row in BlockReader::new(block) {
+                let (key, value) = row.map_err(bad)?;
+                check_key(model.window_s.is_some(), &model.dimensions, key).map_err(bad)?;
+                drained.push((key, value));
+            }
+        }
+        changes.too_late += too_late(models, tables, &levels, &drained).map_err(bad)?;
+        for level in levels {
+            let wanted = rekeyed(&models[level], &tables[level], shard, &drained);
+            changes.rows[level] = with_current(model, &tables[level], pages, &wanted, &bad)?;
+        }
+    }
+    Ok(changes)
+}
+
+/// Counts the messages of the rows that no level may hold.
+fn too_late(
+    models: &[StoredModel],
+    tables: &[Table],
+    levels: &[usize],
+    drained: &[(&[u8], &[u8])],
+) -> Result<u64, DecodeError> {
+    if levels.iter().any(|&level| tables[level].floor_us.is_none()) {
+        return Ok(0);
+    }
+    let mut messages: u64 = 0;
+    for (key, value) in drained {
+        let time_us = key_window(key);
+        let held = levels.iter().any(|&level| holds(&models[level], &tables[level], time_us));
+        if !held {
+            let measures = &models[levels[0]].model.measures;
+            messages = messages.saturating_add(messages_of(measures, value)?);
+        }
+    }
+    Ok(messages)
+}
+
+/// How many messages a row stands for: its count, where it has one, else one.
+fn messages_of(measures: &[Measure], mut value: &[u8]) -> Result<u64, DecodeError> {
+    let count = measures.iter().position(|measure| measure.aggregator == Aggregator::Count);
+    let Some(count) = count else { return Ok(1) };
+    let mut values = Vec::new();
+    for measure in &measures[..=count] {
+        values.clear();
+        aggregate::values(measure, &mut value, &mut values)?;
+    }
+    Ok(match values.first() {
+        Some(Value::Int(count)) => u64::try_from(*count).unwrap_or(1),
+        _ => 1,
+    })
+}
+
+/// May the table hold a row of the base model's window that starts at `time_us`?
+fn holds(stored: &StoredModel, table: &Table, time_us: i64) -> bool {
+    table.floor_us.is_none_or(|floor_us| coarse(stored, time_us) >= floor_us)
+}
+
+fn coarse(stored: &StoredModel, time_us: i64) -> i64 {
+    stored.window_us().map_or(time_us, |window_us| window_start(time_us, window_us))
+}
+
+/// The increments under the keys of one level, ascending.
+fn rekeyed<'a>(
+    stored: &StoredModel,
+    table: &Table,
+    shard: u16,
+    drained: &[(&'a [u8], &'a [u8])],
+) -> Increments<'a> {
+    let bytes = drained.iter().map(|(key, _)| key.len() + SHARD).sum();
+    let rows = Vec::with_capacity(drained.len());
+    let mut increments = Increments { rows, keys: Vec::with_capacity(bytes) };
+    let windowed = stored.model.window_s.is_some();
+    for (key, value) in drained {
+        let start = increments.keys.len();
+        if windowed {
+            let window_us = key_window(key);
+            if !holds(stored, table, window_us) {
+                continue;
+            }
+            rekey(key, coarse(stored, window_us), &mut increments.keys);
+        } else {
+            increments.keys.extend_from_slice(key);
+        }
+        increments.keys.extend_from_slice(&shard.to_be_bytes());
+        increments.rows.push(Increment { key: start..increments.keys.len(), value });
+    }
+    let keys = &increments.keys;
+    let key = |row: &Increment<'_>| &keys[row.key.clone()];
+    if !increments.rows.is_sorted_by(|a, b| key(a) < key(b)) {
+        increments.rows.sort_by(|a, b| key(a).cmp(key(b)));
+    }
+    increments
+}
+
+/// Merges increments of equal keys with each other and with what is stored.
+fn with_current(
+    model: &ModelManifest,
+    table: &Table,
+    pages: &Pages,
+    wanted: &Increments<'_>,
+    bad: &impl Fn(DecodeError) -> StoreError,
+) -> Result<RowSet, StoreError> {
+    let key = |row: &Increment<'_>| &wanted.keys[row.key.clone()];
+    let bytes = wanted.rows.iter().map(|row| row.key.len() + 2 * row.value.len()).sum();
+    let mut changed = RowSetBuilder::with_capacity(wanted.rows.len(), bytes);
+    let mut lookup = Lookup::new(table, pages);
+    let (mut value, mut merged) = (Vec::new(), Vec::new());
+    let merge = |a: &[u8], b: &[u8], out: &mut Vec<u8>| {
+        aggregate::merge(&model.measures, a, b, out).map_err(|error| {
+            // Whose fault it is: the plugin's, if its own bytes do not pass.
+            let checked = aggregate::check(&model.measures, b).map_err(bad);
+            checked.err().unwrap_or_else(|| StoreError::damaged(&pages.name, error))
+        })
+    };
+    for same in wanted.rows.chunk_by(|a, b| key(a) == key(b)) {
+        let (key, first) = (key(&same[0]), same[0].value);
+        let current = lookup.find(key)?;
+        let fresh = current.is_none();
+        if current.is_none() {
+            aggregate::check(&model.measures, first).map_err(bad)?;
+        }
+        if let [_] = same {
+            changed.push_with(key, fresh, |out| match current {
+                Some(current) => merge(current, first, out),
+                None => {
+                    out.extend_from_slice(first);
+                    Ok(())
+                }
+            })?;
+            continue;
+        }
+        value.clear();
+        value.extend_from_slice(current.unwrap_or(first));
+        for increment in &same[usize::from(fresh)..] {
+            merged.clear();
+            merge(&value, increment.value, &mut merged)?;
+            std::mem::swap(&mut value, &mut merged);
+        }
+        changed.push(key, &value, fresh);
+    }
+    Ok(changed.finish())
+}

@@ -1,0 +1,130 @@
+//! What readers hold: the rows and the record of one commit, unchanged for as long as they like.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use statmill_plugin_api::manifest::StatManifest;
+
+use super::StoreError;
+use super::cut::KeyBounds;
+use super::models::StoredModel;
+use super::pages::Pages;
+use super::record::StatRecord;
+use super::scan::{Merge, Order, Rows};
+use super::table::Table;
+
+/// As long as one of a version lives, the pages of that version are kept.
+#[derive(Debug)]
+pub(crate) struct Pin;
+
+/// The rows and the record of a statistic as of one commit.
+pub struct Snapshot {
+    pub(crate) manifest: Arc<StatManifest>,
+    pub(crate) models: Arc<[StoredModel]>,
+    pub(crate) record: Arc<StatRecord>,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) pages: Pages,
+    /// Rows of more than one shard are stored.
+    pub(crate) sharded: bool,
+    pub(crate) pin: Arc<Pin>,
+}
+
+impl Snapshot {
+    /// How far the statistic had come.
+    #[must_use]
+    pub fn record(&self) -> &StatRecord {
+        &self.record
+    }
+
+    /// What the plugin said of the statistic when the rows were stored.
+    #[must_use]
+    pub fn manifest(&self) -> &StatManifest {
+        &self.manifest
+    }
+
+    /// The tables, in the order of their numbers.
+    #[must_use]
+    pub fn models(&self) -> &[StoredModel] {
+        &self.models
+    }
+
+    /// Number of the commit.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.record.commit
+    }
+
+    /// Number of rows of a table; 0 for one that is not there. Rows of several shards count each.
+    #[must_use]
+    pub fn rows(&self, model: usize) -> u64 {
+        self.tables.get(model).map_or(0, |table| table.rows)
+    }
+
+    /// Number of rows within `bounds`: from the directory, with a look into at most two pages.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Backend`].
+    pub fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, StoreError> {
+        let Some(table) = self.tables.get(model) else { return Ok(0) };
+        if self.sharded {
+            // A key may lie in several shards: only reading tells.
+            return self
+                .scan(model, bounds, Order::Asc, 0)
+                .try_fold(0, |rows, row| row.map(|_| rows + 1));
+        }
+        table.count(&self.pages, &bounds.above(table.floor_us))
+    }
+
+    /// Reads the rows within `bounds`, without the first `skip` of them.
+    ///
+    /// Passing over rows costs no more than reading about one page and what is not yet folded.
+    #[must_use]
+    pub fn scan(&self, model: usize, bounds: &KeyBounds, order: Order, skip: u64) -> Rows {
+        let none = Table::default();
+        let table = self.tables.get(model).unwrap_or(&none);
+        let bounds = bounds.above(table.floor_us);
+        let by_directory = if self.sharded { 0 } else { skip };
+        let merge = Merge::new(table, &self.pages, bounds, order, by_directory);
+        let shards = self.sharded.then(|| self.models.clone());
+        Rows::new(merge, shards, model, skip - by_directory, self.pin.clone())
+    }
+
+    /// Value of the row with `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Backend`].
+    pub fn get(&self, model: usize, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.scan(model, &KeyBounds::key(key), Order::Asc, 0).next().transpose()?;
+        Ok(row.map(|(_, value)| value))
+    }
+
+    /// All rows of a table with their stored keys, shards and all.
+    pub(crate) fn stored(&self, model: usize) -> Result<Merge, StoreError> {
+        let table = &self.tables[model];
+        let bounds = KeyBounds::default().above(table.floor_us);
+        Merge::new(table, &self.pages, bounds, Order::Asc, 0)
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rows: Vec<_> = self.tables.iter().map(|table| table.rows).collect();
+        f.debug_struct("Snapshot")
+            .field("ident", &self.manifest.ident)
+            .field("version", &self.version())
+            .field("rows", &rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives the newest snapshot of a statistic, on any thread, for as long as it is wanted.
+#[derive(Clone, Debug)]
+pub struct Reader(pub(crate) Arc<RwLock<Arc<Snapshot>>>);
+
+impl Reader {
+    /// The rows of the newest commit.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.read().clone()
+    }
+}

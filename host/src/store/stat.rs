@@ -1,0 +1,261 @@
+//! One statistic's rows and record: opening them, and what is in memory of them.
+//!
+//! A worker owns it and nobody else changes it ([`super::commit`]); readers hold [`Snapshot`]s.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use statmill_plugin_api::manifest::StatManifest;
+
+use super::cut::KeyBounds;
+use super::garbage::Garbage;
+use super::kv::{Batch, Tree};
+use super::layout::{Layout, get_json, put_json};
+use super::models::{StoredModel, stored_models};
+use super::pages::{PageCache, Pages};
+use super::record::StatRecord;
+use super::rows::{RowSet, overlay, stack};
+use super::snapshot::{Reader, Snapshot};
+use super::table::{Frozen, Table};
+use super::tuning::Tuning;
+use super::{StoreError, chunks, delta};
+
+/// One statistic's rows and record.
+pub struct StatStore {
+    pub(super) tree: Arc<dyn Tree>,
+    pub(super) name: Arc<str>,
+    pub(super) manifest: Arc<StatManifest>,
+    pub(super) models: Arc<[StoredModel]>,
+    pub(super) pages: Pages,
+    pub(super) tuning: Tuning,
+    pub(super) tables: Vec<Table>,
+    pub(super) record: Arc<StatRecord>,
+    pub(super) record_parts: u32,
+    pub(super) layout: Layout,
+    pub(super) layout_parts: u32,
+    /// Stored deltas, oldest first: sequence, parts.
+    pub(super) deltas: VecDeque<(u64, u32)>,
+    /// Bytes of the deltas that are neither folded nor frozen.
+    pub(super) active_bytes: usize,
+    /// Rows that were frozen together.
+    pub(super) frozen_rows: usize,
+    pub(super) garbage: Garbage,
+    pub(super) published: Arc<RwLock<Arc<Snapshot>>>,
+    pub(super) stopped: bool,
+}
+
+impl StatStore {
+    /// Opens the tree `name`; without `manifest` under the one it was stored with.
+    pub(crate) fn open(
+        tree: Arc<dyn Tree>,
+        name: &str,
+        manifest: Option<&StatManifest>,
+        cache: &Arc<PageCache>,
+        tuning: Tuning,
+    ) -> Result<Self, StoreError> {
+        let stored = get_json::<StatManifest>(&*tree, name, b"m")?;
+        let manifest = match (manifest, stored) {
+            (None, None) => return Err(StoreError::damaged(name, "it has no manifest")),
+            (None, Some((stored, _))) => stored,
+            (Some(manifest), stored) => {
+                let parts = stored.as_ref().map_or(0, |(_, parts)| *parts);
+                let stored = stored.map(|(stored, _)| stored);
+                if let Some(stored) = &stored {
+                    same_models(stored, manifest)?;
+                }
+                if stored.as_ref() != Some(manifest) {
+                    let mut batch = Batch::default();
+                    put_json(&mut batch, b"m", manifest, parts)?;
+                    tree.apply(batch)?;
+                }
+                manifest.clone()
+            }
+        };
+        let models: Arc<[StoredModel]> = stored_models(&manifest).into();
+        let (mut record, record_parts): (StatRecord, u32) =
+            get_json(&*tree, name, b"w")?.unwrap_or_default();
+        let (layout, layout_parts): (Layout, u32) =
+            get_json(&*tree, name, b"l")?.unwrap_or_default();
+        record.floors_us.resize(models.len(), None);
+        let (record, manifest) = (Arc::new(record), Arc::new(manifest));
+        let pages = Pages::new(tree.clone(), name, cache.clone());
+        let mut garbage = Garbage::load(&*tree, name)?;
+        let nothing = Snapshot {
+            manifest: manifest.clone(),
+            models: models.clone(),
+            record: record.clone(),
+            tables: Vec::new(),
+            pages: pages.clone(),
+            sharded: false,
+            pin: garbage.next_pin(),
+        };
+        let mut stat = Self {
+            tree,
+            name: name.into(),
+            manifest,
+            models,
+            pages,
+            tuning,
+            tables: Vec::new(),
+            record,
+            record_parts,
+            layout,
+            layout_parts,
+            deltas: VecDeque::new(),
+            active_bytes: 0,
+            frozen_rows: 0,
+            garbage,
+            published: Arc::new(RwLock::new(Arc::new(nothing))),
+            stopped: false,
+        };
+        stat.load()?;
+        stat.publish();
+        Ok(stat)
+    }
+
+    /// Reads directories and deltas.
+    fn load(&mut self) -> Result<(), StoreError> {
+        let directories = super::directory::load(&*self.tree, &self.name, self.models.len())?;
+        let layout = &mut self.layout;
+        layout.page_rows.resize(self.models.len(), 0);
+        for (directory, rows) in directories.into_iter().zip(&layout.page_rows) {
+            if directory.rows() != *rows {
+                return Err(StoreError::damaged(&self.name, "a directory record is missing"));
+            }
+            let directory = Arc::new(directory);
+            self.tables.push(Table { directory, ..Table::default() });
+        }
+        let mut frozen: Vec<Vec<Arc<RowSet>>> = vec![Vec::new(); self.models.len()];
+        let mut expected = layout.first_delta;
+        for delta in delta::scan(&*self.tree, &self.name, self.models.len()) {
+            let delta = delta?;
+            if delta.sequence != expected {
+                break;
+            }
+            expected += 1;
+            self.deltas.push_back((delta.sequence, delta.parts));
+            if delta.sequence < layout.folded {
+                continue;
+            }
+            if delta.sequence >= layout.frozen_end {
+                self.active_bytes += delta.parts as usize * chunks::STORED_MAX;
+            }
+            for (model, rows) in delta.rows.into_iter().enumerate() {
+                if delta.sequence < layout.frozen_end {
+                    stack(&mut frozen[model], rows);
+                } else {
+                    stack(&mut self.tables[model].runs, rows);
+                }
+            }
+        }
+        if expected != layout.next_delta {
+            return Err(StoreError::damaged(&self.name, format!("delta {expected} is missing")));
+        }
+        let cursor = layout.cursor.clone();
+        for (model, runs) in frozen.into_iter().enumerate() {
+            let rows = collapse(runs);
+            let start = match &cursor {
+                Some(cursor) if model == cursor.model => {
+                    let key = chunks::unhex(&cursor.key);
+                    let key = key.ok_or_else(|| StoreError::damaged(&self.name, "fold cursor"))?;
+                    rows.seek(0, &key)
+                }
+                Some(cursor) if model > cursor.model => 0,
+                _ => rows.len(),
+            };
+            self.frozen_rows += rows.len();
+            self.tables[model].frozen = Frozen { rows, start };
+        }
+        for (model, table) in self.tables.iter_mut().enumerate() {
+            table.floor_us = floor_of(&self.models[model], &self.record, model);
+            table.rows = count_all(table, &self.pages)?;
+        }
+        Ok(())
+    }
+
+    /// The statistic's name.
+    #[must_use]
+    pub fn ident(&self) -> &str {
+        &self.manifest.ident
+    }
+
+    /// Name of its tree.
+    #[must_use]
+    pub(crate) fn tree_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tables, in the order of their numbers.
+    #[must_use]
+    pub fn models(&self) -> &[StoredModel] {
+        &self.models
+    }
+
+    /// The record of the last commit.
+    #[must_use]
+    pub fn record(&self) -> &StatRecord {
+        &self.record
+    }
+
+    /// The rows of the last commit, immutable and cheap.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.read().clone()
+    }
+
+    /// A handle that always gives the newest snapshot.
+    #[must_use]
+    pub fn handle(&self) -> Reader {
+        Reader(self.published.clone())
+    }
+
+    pub(super) fn publish(&mut self) {
+        let snapshot = Snapshot {
+            manifest: self.manifest.clone(),
+            models: self.models.clone(),
+            record: self.record.clone(),
+            tables: self.tables.clone(),
+            pages: self.pages.clone(),
+            sharded: self.layout.shards.len() > 1,
+            pin: self.garbage.next_pin(),
+        };
+        *self.published.write() = Arc::new(snapshot);
+    }
+}
+
+pub(super) fn floor_of(stored: &StoredModel, record: &StatRecord, model: usize) -> Option<i64> {
+    let floor_us = record.floors_us.get(model).copied().flatten();
+    floor_us.filter(|_| stored.model.window_s.is_some())
+}
+
+pub(super) fn count_all(table: &Table, pages: &Pages) -> Result<u64, StoreError> {
+    table.count(pages, &KeyBounds::default().above(table.floor_us))
+}
+
+pub(super) fn collapse(runs: Vec<Arc<RowSet>>) -> Arc<RowSet> {
+    // Newest first: the runs are short at that end.
+    let mut runs = runs.into_iter().rev();
+    let newest = runs.next().unwrap_or_default();
+    runs.fold(newest, |newer, older| Arc::new(overlay(&older, &newer)))
+}
+
+/// Rows can be read by another manifest only if their keys and values mean the same.
+fn same_models(stored: &StatManifest, now: &StatManifest) -> Result<(), StoreError> {
+    let (old, new) = (stored_models(stored), stored_models(now));
+    let same = |old: &StoredModel, new: &StoredModel| {
+        old.name == new.name
+            && old.model.window_s == new.model.window_s
+            && old.model.dimensions == new.model.dimensions
+            && old.model.measures == new.model.measures
+    };
+    let differs = old.iter().zip(&new).find(|(old, new)| !same(old, new)).map(|(_, new)| new);
+    let extra = || (old.len() != new.len()).then(|| new.last().or(old.last())).flatten();
+    match differs.or_else(extra) {
+        None => Ok(()),
+        Some(model) => {
+            let (ident, model) = (now.ident.clone(), model.name.clone());
+            Err(StoreError::ModelsChanged { ident, model })
+        }
+    }
+}

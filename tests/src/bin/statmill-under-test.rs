@@ -1,0 +1,5 @@
+//! The `statmill` command, built where the tests can find it and with their features.
+
+fn main() -> std::process::ExitCode {
+    statmill::cli::main()
+}

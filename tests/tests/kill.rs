@@ -1,0 +1,245 @@
+//! SIGKILL at random moments and at every named fault point: no message is lost or counted twice.
+//!
+//! Two sources, a file and HTTP, and a history that holds what HTTP sent and older messages besides.
+//! The rows at the end must equal, byte for byte, those of a run that nobody disturbed. Built with
+//! `torn-commits` (rows and positions committed apart) the same test must find a difference.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use statmill_tests::{Running, all_rows, ndjson, output, plugins, start, write};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
+
+/// Messages 0..OLD are in the history only, OLD..SENT_END are sent over HTTP (and archived in the
+/// history), FILE.. are in the file.
+const OLD: u64 = 400;
+const SENT_END: u64 = OLD + 6_000;
+const FILE: std::ops::Range<u64> = 100_000..124_000;
+const CHUNK: u64 = 10;
+
+/// Every fault point, and how often it may be passed before the process dies there.
+const POINTS: [&str; 6] =
+    ["ingest", "checkpoint", "page_fold", "journal_roll", "fill_fetch", "fill_seam"];
+
+struct Scene {
+    folder: TempDir,
+    plugins: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), "file.ndjson", &ndjson(FILE));
+        write(folder.path(), "history.ndjson", &ndjson(0..SENT_END));
+        // A small segment rolls often; few rows fold often.
+        write(
+            folder.path(),
+            "statmill.toml",
+            "[journal]\nsegment_bytes = \"64KiB\"\n[store]\nfold_deltas = 50\n",
+        );
+        Self { folder, plugins: plugins(&["statmill-volume", "statmill-activity"]) }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Starts the host on the data folder `name`, its file source held to `rate` messages a second.
+    fn start(&self, name: &str, rate: u64, env: &[(&str, &str)]) -> Option<Running> {
+        let file = format!("file:{}?rate={rate}", self.path("file.ndjson"));
+        let history = format!("file:{}", self.path("history.ndjson"));
+        let (config, data) = (self.path("statmill.toml"), self.path(name));
+        let plugins = self.plugins.path().to_str().unwrap();
+        start(
+            PROGRAM,
+            &[
+                "--config", &config, "--data", &data, "--plugins", plugins, "--source", &file,
+                "--source", "http:live", "--history", &history, "--checkpoint", "5ms",
+                "--durable-every", "20ms",
+            ],
+            env,
+        )
+    }
+
+    fn data(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Sends all chunks in order, each until it is accepted, to wherever the host is now.
+struct Sender {
+    url: Arc<Mutex<Option<String>>>,
+    sent: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Sender {
+    fn new(pause: Duration) -> Self {
+        let url = Arc::new(Mutex::new(None::<String>));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (url, sent, stop) = (Arc::clone(&url), Arc::clone(&sent), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                for first in (OLD..SENT_END).step_by(CHUNK as usize) {
+                    let body = ndjson(first..(first + CHUNK).min(SENT_END));
+                    while !stop.load(Ordering::Relaxed) && !post(&url, first, &body) {
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(pause);
+                }
+            })
+        };
+        Self { url, sent, stop, thread: Some(thread) }
+    }
+
+    fn to(&self, running: &Running) {
+        *self.url.lock().unwrap() = Some(running.url.clone());
+    }
+
+    fn finish(mut self) {
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn post(url: &Mutex<Option<String>>, first: u64, body: &str) -> bool {
+    let Some(url) = url.lock().unwrap().clone() else { return false };
+    ureq::post(format!("{url}/ingest/live"))
+        .header("Content-Type", "application/x-ndjson")
+        .header("Idempotency-Key", format!("chunk-{first}"))
+        .send(body)
+        .is_ok_and(|answer| answer.status() == 202)
+}
+
+/// Waits until every stat has folded every message of the file and of HTTP.
+fn wait_level(running: &Running) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let text = ureq::get(format!("{}/api/_status", running.url))
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_to_string()
+            .unwrap();
+        let status: Value = serde_json::from_str(&text).unwrap();
+        let level = status["stats"].as_array().unwrap().iter().all(|stat| {
+            let accepted = stat["positions"]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|position| position["messages"].as_u64().unwrap())
+                .sum::<u64>();
+            accepted >= SENT_END + (FILE.end - FILE.start)
+        });
+        if level {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not level after two minutes: {status:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends of all positions that are durable in the data folder, as one comparable text, and whether
+/// they lie strictly between start and end of the file.
+fn durable(data: &Path) -> Option<(String, bool)> {
+    let data = data.to_str().unwrap();
+    let text = output(PROGRAM, &["stats", "--data", data, "--format", "json"]);
+    let stats: Value = serde_json::from_str(&text).unwrap();
+    let ends: Vec<u64> = stats
+        .as_array()?
+        .iter()
+        .flat_map(|stat| stat["positions"].as_object().into_iter().flat_map(|p| p.values()))
+        .filter(|position| position["name"].as_str().is_some_and(|name| name.starts_with("file:")))
+        .map(|position| position["end"].as_u64().unwrap())
+        .collect();
+    let between = !ends.is_empty() && ends.iter().all(|&end| end > 0);
+    Some((format!("{ends:?}"), between))
+}
+
+fn undisturbed(scene: &Scene) -> String {
+    let running = scene.start("undisturbed", 0, &[]).unwrap();
+    let sender = Sender::new(Duration::ZERO);
+    sender.to(&running);
+    sender.finish();
+    wait_level(&running);
+    assert!(running.stop());
+    all_rows(PROGRAM, &scene.data("undisturbed"))
+}
+
+#[test]
+fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
+    let scene = Scene::new();
+    let expected = undisturbed(&scene);
+    let sender = Sender::new(Duration::from_millis(12));
+    let mut positions = BTreeSet::new();
+    let mut hits: Vec<(&str, u32)> = Vec::new();
+    let mut random = 0x5eed_u64;
+
+    for _ in 0..50 {
+        let running = scene.start("killed", 2_000, &[]).unwrap();
+        sender.to(&running);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        std::thread::sleep(Duration::from_millis(20 + (random >> 33) % 180));
+        running.kill();
+        positions.extend(durable(&scene.data("killed")).filter(|(_, between)| *between));
+    }
+    if cfg!(feature = "fault-points") {
+        for point in POINTS {
+            hits.push((point, die_at(&scene, &sender, point)));
+        }
+    }
+
+    println!("kills 50, distinct durable positions {}", positions.len());
+    for (point, times) in &hits {
+        println!("{point:>14} died {times} times");
+    }
+    assert!(positions.len() >= 20, "the kills met only {} positions", positions.len());
+    assert!(hits.iter().all(|(_, times)| *times > 0), "a fault point was never reached");
+
+    let running = scene.start("killed", 0, &[]).unwrap();
+    sender.to(&running);
+    sender.finish();
+    wait_level(&running);
+    assert!(running.stop());
+    let rows = all_rows(PROGRAM, &scene.data("killed"));
+    if cfg!(feature = "torn-commits") {
+        assert_ne!(rows, expected, "commits are torn and the test did not notice");
+    } else {
+        assert_eq!(rows, expected);
+    }
+}
+
+/// Lets the process die at the first to third passing of a fault point; how often it did.
+fn die_at(scene: &Scene, sender: &Sender, point: &str) -> u32 {
+    let mut died = 0;
+    for passing in 1..=3 {
+        let fault = format!("{point}:{passing}");
+        match scene.start("killed", 2_000, &[("STATMILL_FAULT", &fault)]) {
+            None => died += 1,
+            Some(mut running) => {
+                sender.to(&running);
+                let deadline = Instant::now() + Duration::from_secs(10);
+                while running.alive() && Instant::now() < deadline {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                died += u32::from(!running.alive());
+            }
+        }
+    }
+    died
+}

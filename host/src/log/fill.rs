@@ -242,6 +242,17 @@ impl Fill {
         })
     }
 
+    /// Removes the fill's files: nobody reads it any more, and it is out of the seam.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; what is left is removed by [`Fill::open_all`].
+    pub fn delete(&self) -> Result<(), LogError> {
+        // First: a folder without it is one whose making was not finished.
+        std::fs::remove_file(self.dir.join(FILE))
+            .and_then(|()| std::fs::remove_dir_all(&self.dir))
+            .map_err(|source| self.log.io("remove the fill", source))
+    }
+
     /// What was acknowledged and can no longer be read.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {

@@ -282,6 +282,8 @@ fn readers_come_and_go_durably_and_unfinished_folders_are_removed() {
     Fill::create(&folder.join("two"), 1..2, "u", Mapping::plain(), []).unwrap();
     let spans: Vec<_> = Fill::open_all(&folder).unwrap().iter().map(Fill::span_us).collect();
     assert_eq!(spans, [1..2, 5..6]);
+    Fill::open_all(&folder).unwrap()[0].delete().unwrap();
+    assert_eq!(Fill::open_all(&folder).unwrap().len(), 1);
     assert!(!folder.join("half").exists());
     let host = reopen(host.dir);
     assert_eq!(host.fill.header().readers.into_iter().collect::<Vec<_>>(), ["b"]);

@@ -237,7 +237,9 @@ pub(super) fn collapse(runs: Vec<Arc<RowSet>>) -> Arc<RowSet> {
     // Newest first: the runs are short at that end.
     let mut runs = runs.into_iter().rev();
     let newest = runs.next().unwrap_or_default();
-    runs.fold(newest, |newer, older| Arc::new(overlay(&older, &newer)))
+    let Some(second) = runs.next() else { return newest };
+    let merged = overlay(&second, &newest);
+    Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer)).indexed())
 }
 
 /// Rows can be read by another manifest only if their keys and values mean the same.

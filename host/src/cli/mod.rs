@@ -2,11 +2,11 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
-mod client;
+pub(crate) mod client;
 mod commands;
 mod progress;
 mod run;
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

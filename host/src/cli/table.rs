@@ -14,7 +14,7 @@ const PART_ROWS: u64 = 5_000;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// Columns to read; times in UTC.
     #[default]
     Table,
@@ -43,7 +43,7 @@ impl std::str::FromStr for OutputFormat {
 /// Why nothing, or not everything, was printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum OutputError {
+pub(crate) enum OutputError {
     /// The query has no answer.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -57,7 +57,7 @@ pub(super) enum OutputError {
 /// # Errors
 ///
 /// [`OutputError`].
-pub(super) fn show(
+pub(crate) fn show(
     snapshot: &Snapshot,
     query: &Query,
     limits: &Limits,
@@ -134,7 +134,7 @@ impl<'a> RowWriter<'a> {
 /// # Errors
 ///
 /// The output is closed or full.
-pub(super) fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
     match format {
         OutputFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, stats)?;
@@ -169,7 +169,7 @@ pub(super) fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Wr
 /// # Errors
 ///
 /// The output is closed or full.
-pub(super) fn plugins(
+pub(crate) fn plugins(
     reports: &[PluginReport],
     format: OutputFormat,
     out: &mut dyn Write,

@@ -130,6 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rollup_without_its_attribute_is_refused() {
+        let source = r#"struct Stat {
+            #[model(measures = ["n"])]
+            a: Rollup<(), Count>,
+            b: Rollup<(), Count>,
+        }"#;
+        let error = expand(&syn::parse_str(source).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("the host would never see it"), "{error}");
+    }
+
+    #[test]
     fn a_struct_without_models_is_told_what_a_model_looks_like() {
         for source in ["struct Stat { n: u64 }", "struct Stat;", "enum Stat { A }"] {
             let error = expand(&syn::parse_str(source).unwrap()).unwrap_err().to_string();

@@ -81,6 +81,18 @@ pub(super) fn drain(
     }
 }
 
+/// Hands a block of earlier rows of model number `model` to a new instance.
+///
+/// # Errors
+/// The plugin's own words. The instance must then be dropped.
+pub(super) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<(), String> {
+    let model = u32::try_from(model).unwrap_or(u32::MAX);
+    match stat.restore(model, RSlice::from_slice(block)) {
+        RResult::ROk(()) => Ok(()),
+        RResult::RErr(reason) => Err(reason.into_string()),
+    }
+}
+
 fn dictionary(generation: &Generation, column: usize, kind: FieldKind) -> DictionaryAbi<'_> {
     match kind {
         FieldKind::Sym => generation.abi(column),

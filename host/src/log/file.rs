@@ -364,6 +364,19 @@ impl Log for FileLog {
         None
     }
 
+    fn lacks_from_us(&self) -> Option<i64> {
+        // When what was lost had happened is not known: it was before it was missed.
+        (!self.losses().is_empty()).then_some(0)
+    }
+
+    fn describe(&self, status: &mut crate::query::LogStatus) {
+        status.holes = self
+            .losses()
+            .into_iter()
+            .map(|loss| crate::query::Hole { start: loss.from, end: loss.to, reason: loss.reason })
+            .collect();
+    }
+
     fn bytes(&self, range: Range<Offset>) -> u64 {
         self.watch.lock().bytes(range.start.0, range.end.0)
     }

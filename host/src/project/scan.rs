@@ -113,6 +113,7 @@ impl Index {
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
         self.quotes[start / 64] = quotes;
+        // Joined as integers: joined as vectors, the compiler takes them apart byte by byte.
         self.specials[start / 64] = masks.unusual | masks.backslashes;
 
         let marks = masks.marks & !string;

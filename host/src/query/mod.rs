@@ -24,5 +24,5 @@ pub use catalog::{
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
-pub use status::Status;
+pub use status::{PluginReport, StatStatus, Status};
 pub use table::{Column, Table};

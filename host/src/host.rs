@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::RunningCatalog;
+use crate::config::{Config, Keep};
 pub use crate::engine::EngineError;
 use crate::engine::{Engine, EngineOptions};
+use crate::http::HttpError;
 use crate::http::{self, HttpOptions};
 use crate::loader;
 use crate::log::LogError;
-use crate::config::{Config, Keep};
-use crate::http::HttpError;
 use crate::log::history::HistoryError;
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
@@ -82,7 +82,9 @@ pub enum HostError {
     #[error("there is no field mapping {name:?}; there are {known}")]
     NoMapping { name: String, known: String },
     /// Duplicates in a file cannot be dropped.
-    #[error("{0}: dropping duplicates of a file (dedup=id) is not in this version; send it to an http: source")]
+    #[error(
+        "{0}: dropping duplicates of a file (dedup=id) is not in this version; send it to an http: source"
+    )]
     NoDedup(String),
     /// A source that is fed by the host itself failed.
     #[error("a source failed: {0}")]
@@ -497,4 +499,3 @@ pub fn wait_for_signal() -> std::io::Result<()> {
     signals.forever().next();
     Ok(())
 }
-

@@ -134,7 +134,11 @@ impl<'a> RowWriter<'a> {
 /// # Errors
 ///
 /// The output is closed or full.
-pub(crate) fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn stats(
+    stats: &[StatStatus],
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match format {
         OutputFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, stats)?;

@@ -70,11 +70,8 @@ pub(super) fn drain(
         .chain(fields.iter().map(|&(column, kind)| dictionary(generation, column, kind)))
         .collect();
     let mut collected = Collected { blocks: Vec::new(), bytes: 0, models };
-    let sink = SinkAbi {
-        context: (&raw mut collected).cast(),
-        rows: take_rows,
-        lifetime: RSlice::EMPTY,
-    };
+    let sink =
+        SinkAbi { context: (&raw mut collected).cast(), rows: take_rows, lifetime: RSlice::EMPTY };
     match stat.drain(RSlice::from_slice(&dictionaries), sink) {
         RResult::ROk(()) => Ok(collected.blocks),
         RResult::RErr(reason) => Err(reason.into_string()),

@@ -31,11 +31,11 @@ use parking_lot::{Condvar, Mutex};
 use statmill_plugin_api::manifest::FieldKind;
 
 use self::commit::CommitWork;
-use self::lane::{Lane, LaneContext, LogSlot};
 pub(crate) use self::gaps::{Need, plan as plan_fills};
+use self::lane::{Lane, LaneContext, LogSlot};
 pub(crate) use self::resume::cutoff;
-pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
 use self::stat::{Control, StatShared};
+pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
@@ -157,7 +157,8 @@ impl Engine {
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
             let report = (&control, &pending_faults);
-            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report) {
+            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report)
+            {
                 Ok(stat) => stats.push(stat),
                 Err(error) => {
                     tracing::error!(stat = manifest.ident, "not started: {error}");
@@ -168,8 +169,11 @@ impl Engine {
 
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
-        let context =
-            LaneContext { workers: worker_sends.into(), dictionaries, stopping: Arc::clone(&stopping) };
+        let context = LaneContext {
+            workers: worker_sends.into(),
+            dictionaries,
+            stopping: Arc::clone(&stopping),
+        };
         let plan = resume::plan(&stats, &inputs)?;
         let logs = inputs
             .into_iter()
@@ -202,7 +206,8 @@ impl Engine {
         });
 
         let (commits, commit_work) = bounded(QUEUED_COMMITS);
-        let mut engine = Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
+        let mut engine =
+            Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
         let names: HashMap<LogId, String> =
             engine.shared.logs.iter().map(|s| (s.log.id(), s.log.name().to_owned())).collect();
         engine.tail.push(spawn("commit", move || {
@@ -424,9 +429,6 @@ fn channels(count: usize) -> (Vec<crossbeam_channel::Receiver<Work>>, Vec<Sender
     (ends, sends)
 }
 
-fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, EngineError> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
 }

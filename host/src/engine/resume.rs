@@ -104,7 +104,10 @@ fn open_store(
     match open() {
         Err(StoreError::Damaged { .. }) => {
             let aside = database.set_aside(&manifest.ident, "damaged rows")?;
-            tracing::error!(stat = manifest.ident, "its rows are damaged and are rebuilt: {aside:?}");
+            tracing::error!(
+                stat = manifest.ident,
+                "its rows are damaged and are rebuilt: {aside:?}"
+            );
             open()
         }
         outcome => outcome,
@@ -198,7 +201,8 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
     {
         let ends = log.end()?.offset;
         let found = log.fingerprint(position)?;
-        if position > ends || found.is_some_and(|hash| at.fingerprint != 0 && hash != at.fingerprint)
+        if position > ends
+            || found.is_some_and(|hash| at.fingerprint != 0 && hash != at.fingerprint)
         {
             return Err(PlaceError::Diverged(format!(
                 "log {} no longer holds the message at offset {} that was folded last: it was \

@@ -47,7 +47,10 @@ impl Shared {
         let state = stat.health.lock().state;
         let settled = matches!(
             state,
-            StatState::Quarantined | StatState::Failed | StatState::Rebuilding | StatState::Detached
+            StatState::Quarantined
+                | StatState::Failed
+                | StatState::Rebuilding
+                | StatState::Detached
         );
         if settled {
             return state;
@@ -95,12 +98,8 @@ impl Shared {
             .enumerate()
             .map(|(index, model)| (model.name.clone(), served.rows(index)))
             .collect();
-        let slots: Vec<&LogSlot> = self
-            .logs
-            .iter()
-            .filter(|slot| slot.read_by(&stat.ident))
-            .map(|slot| &**slot)
-            .collect();
+        let slots: Vec<&LogSlot> =
+            self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).map(|slot| &**slot).collect();
         let lag = |slot: &LogSlot| {
             let end = slot.log.end().ok()?.offset;
             slot.log.count(position(slot, record)..end)
@@ -108,7 +107,8 @@ impl Shared {
         let complete_until = self.complete_until(stat, record);
         let state = self.state_of(stat, record);
         let health = stat.health.lock();
-        let mut status = stat_status_at_rest(&stat.ident, record, format!("{boot}.{}", record.commit));
+        let mut status =
+            stat_status_at_rest(&stat.ident, record, format!("{boot}.{}", record.commit));
         for slot in &slots {
             if let Some(known) = status.positions.get_mut(&slot.log.id()) {
                 known.lag_messages = lag(slot);

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use statmill_plugin_api::abi::RStr;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::abi::DictionaryAbi;
+use statmill_plugin_api::abi::RStr;
 use statmill_plugin_api::manifest::FieldKind;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

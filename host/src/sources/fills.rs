@@ -53,7 +53,9 @@ pub(super) fn plan(
         }
         for fill in &fills {
             if fill.state() != FillState::Complete {
-                sources.fetches.push(Fetch { fill: Arc::clone(fill), history: Arc::clone(&history) });
+                sources
+                    .fetches
+                    .push(Fetch { fill: Arc::clone(fill), history: Arc::clone(&history) });
             }
         }
     }
@@ -96,7 +98,8 @@ fn needs(
     let known = database.idents()?;
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
-        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true) {
+        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true)
+        {
             Some(database.open_stored(&manifest.ident)?.record().clone())
         } else {
             None

@@ -49,6 +49,7 @@ pub(crate) fn plan(needs: &[Need]) -> Vec<FillPlan> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "a list of one span is meant")]
     use super::*;
 
     #[test]

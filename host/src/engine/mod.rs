@@ -35,7 +35,7 @@ pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
 pub(crate) use self::resume::cutoff;
 use self::stat::{Control, StatShared};
-pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
+pub(crate) use self::status::complete_at_rest;
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};

@@ -1,6 +1,6 @@
 //! What can be said of a running engine from outside: completeness, lag, progress.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
@@ -9,8 +9,7 @@ use super::stat::StatShared;
 use crate::clock::now_us;
 use crate::log::Offset;
 use crate::query::{
-    CompleteUntil, Fault, LogStatus, PositionStatus, Progress, StatState, StatStatus, TimeSpan,
-    UtcTime,
+    CompleteUntil, Fault, LogStatus, Progress, StatState, StatStatus, StatView, UtcTime,
 };
 use crate::store::StatRecord;
 
@@ -89,43 +88,38 @@ impl Shared {
 
     /// Everything that is known of one stat.
     pub(super) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
-        let served = stat.served();
-        let snapshot = stat.written();
-        let record = snapshot.record();
-        let models: BTreeMap<String, u64> = served
-            .models()
-            .iter()
-            .enumerate()
-            .map(|(index, model)| (model.name.clone(), served.rows(index)))
-            .collect();
+        let written = stat.written();
+        let record = written.record();
+        let complete_until = self.complete_until(stat, record);
+        let state = self.state_of(stat, record);
+        // Positions and counts are those of the rows being written: a rebuild's, while there is one.
+        let version = format!("{boot}.{}", stat.served().version());
+        let mut status = StatStatus::stored(&StatView {
+            snapshot: Arc::clone(&written),
+            version,
+            complete_until,
+            state,
+        });
         let slots: Vec<&LogSlot> =
             self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).map(|slot| &**slot).collect();
         let lag = |slot: &LogSlot| {
             let end = slot.log.end().ok()?.offset;
             slot.log.count(position(slot, record)..end)
         };
-        let complete_until = self.complete_until(stat, record);
-        let state = self.state_of(stat, record);
-        let health = stat.health.lock();
-        let mut status =
-            stat_status_at_rest(&stat.ident, record, format!("{boot}.{}", record.commit));
         for slot in &slots {
             if let Some(known) = status.positions.get_mut(&slot.log.id()) {
                 known.lag_messages = lag(slot);
             }
         }
+        let health = stat.health.lock();
         StatStatus {
-            state,
             reason: (!health.reason.is_empty()).then(|| health.reason.clone()),
-            rows: served.rows(0),
-            models,
             lag_messages: slots.iter().map(|slot| lag(slot)).sum(),
             lag_s: match complete_until {
                 CompleteUntil::At(time_us) => Some((now_us() - time_us).max(0) as f64 / 1e6),
                 CompleteUntil::End => Some(0.0),
                 CompleteUntil::Unknown => None,
             },
-            complete_until,
             last_error: health
                 .last_error
                 .as_ref()
@@ -143,51 +137,6 @@ impl Shared {
     /// Number of commits of all stats and of syncs of the store since the start.
     pub(crate) fn syncs(&self) -> u64 {
         self.durable.syncs.load(Ordering::Relaxed)
-    }
-}
-
-/// What the record alone tells of a stat: all there is when no host runs.
-pub(crate) fn stat_status_at_rest(ident: &str, record: &StatRecord, version: String) -> StatStatus {
-    let mut rejects: BTreeMap<String, u64> = BTreeMap::new();
-    for (reject, count) in record.positions.values().flat_map(|position| &position.rejects) {
-        let name = serde_json::to_value(reject).ok();
-        let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or("other").to_owned();
-        *rejects.entry(name).or_default() += count;
-    }
-    StatStatus {
-        ident: ident.to_owned(),
-        state: StatState::Detached,
-        version,
-        positions: record
-            .positions
-            .iter()
-            .map(|(id, position)| {
-                let status = PositionStatus {
-                    name: position.name.clone(),
-                    end: position.end,
-                    messages: position.messages,
-                    lag_messages: None,
-                };
-                (*id, status)
-            })
-            .collect(),
-        messages: record.messages,
-        rejects,
-        too_late: record.too_late,
-        before_cutoff: record.before_cutoff,
-        dead_letters: record.dead_letters,
-        cutoff: record.cutoff_us.map(UtcTime),
-        largest_time: record.largest_time_us.map(UtcTime),
-        skipped: record
-            .skipped
-            .iter()
-            .map(|span| TimeSpan {
-                from: UtcTime(span.from_us.unwrap_or(0)),
-                to: UtcTime(span.to_us.unwrap_or(0)),
-                reason: span.reason.clone(),
-            })
-            .collect(),
-        ..StatStatus::default()
     }
 }
 

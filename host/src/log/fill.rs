@@ -381,8 +381,9 @@ impl Log for Fill {
     fn describe(&self, status: &mut LogStatus) {
         let (header, fetched) = (self.header(), self.fetched());
         status.losses.extend(header.holes.iter().map(|hole| TimeSpan {
-            from: UtcTime(hole.from_us),
-            to: UtcTime(hole.to_us),
+            log: None,
+            from: Some(UtcTime(hole.from_us)),
+            to: Some(UtcTime(hole.to_us)),
             reason: hole.reason.clone(),
         }));
         status.fills.push(FillStatus {

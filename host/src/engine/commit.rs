@@ -14,7 +14,7 @@ use super::stat::{Fault, StatShared};
 use crate::clock::now_us;
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Reject};
-use crate::store::{StatRecord, StoredModel};
+use crate::store::{Span, StatRecord, StoredModel};
 
 /// What the committer is asked to do.
 pub(super) enum CommitWork {
@@ -43,12 +43,15 @@ pub(super) struct Progress {
     pub(super) before_cutoff: u64,
     /// Largest event time met.
     pub(super) largest_time_us: Option<i64>,
+    /// Messages that are gone, and why.
+    skipped: Vec<(LogId, String)>,
 }
 
 /// How far a stat came in one log.
 pub(super) struct LogProgress {
     pub(super) end: Offset,
-    pub(super) fingerprint: u64,
+    /// Hash of the last record before `end`; none = as before, 0 = nobody knows.
+    pub(super) fingerprint: Option<u64>,
     /// Accepted messages in the range.
     pub(super) messages: u64,
     pub(super) rejects: BTreeMap<Reject, u64>,
@@ -62,19 +65,12 @@ impl Progress {
 
     /// Notes that what of `batch` lies at or after `position` was folded, `rows` of it by the stat.
     pub(super) fn folded(&mut self, batch: &Batch, position: Offset, rows: &[u32]) {
-        let log = self.logs.entry(batch.log).or_insert_with(|| LogProgress {
-            end: batch.range.end,
-            fingerprint: 0,
-            messages: 0,
-            rejects: BTreeMap::new(),
-            largest_time_us: None,
-        });
+        let log = self.log(batch.log, batch.range.end);
         let first = batch.offsets.partition_point(|&offset| offset < position.0);
         let largest = batch.times[first..].iter().copied().max();
-        log.end = batch.range.end;
         // A range without a record keeps the fingerprint of the one before it.
         if batch.fingerprint != 0 {
-            log.fingerprint = batch.fingerprint;
+            log.fingerprint = Some(batch.fingerprint);
         }
         log.messages += (batch.offsets.len() - first) as u64;
         log.largest_time_us = log.largest_time_us.max(largest);
@@ -87,18 +83,39 @@ impl Progress {
         self.largest_time_us = self.largest_time_us.max(largest);
     }
 
+    /// Notes that the messages of `log` up to `end` are gone.
+    pub(super) fn skipped(&mut self, log: LogId, end: Offset, reason: &str) {
+        self.log(log, end).fingerprint = Some(0);
+        self.skipped.push((log, reason.to_owned()));
+    }
+
+    fn log(&mut self, id: LogId, end: Offset) -> &mut LogProgress {
+        let log = self.logs.entry(id).or_insert_with(|| LogProgress {
+            end,
+            fingerprint: None,
+            messages: 0,
+            rejects: BTreeMap::new(),
+            largest_time_us: None,
+        });
+        log.end = end;
+        log
+    }
+
     /// The record after this progress.
     fn apply(self, record: &StatRecord, log_name: impl Fn(LogId) -> String) -> StatRecord {
         let mut next = record.clone();
         next.messages += self.messages;
         next.before_cutoff += self.before_cutoff;
         next.largest_time_us = next.largest_time_us.max(self.largest_time_us);
+        for (log, reason) in self.skipped {
+            // What was lost lies behind all that was folded of the log; up to when is not known.
+            let from_us = next.positions.get(&log).and_then(|at| at.largest_time_us);
+            next.skipped.push(Span { log, from_us, to_us: None, reason });
+        }
         for (id, progress) in self.logs {
             let position = next.positions.entry(id).or_default();
             position.end = progress.end;
-            if progress.fingerprint != 0 {
-                position.fingerprint = progress.fingerprint;
-            }
+            position.fingerprint = progress.fingerprint.unwrap_or(position.fingerprint);
             if position.name.is_empty() {
                 position.name = log_name(id);
             }

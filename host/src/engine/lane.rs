@@ -4,6 +4,7 @@
 //! by a catch-up lane of their own, which joins them to the live lane when it has come level. A stat
 //! is fed by at most one lane of a log at a time; batches may overlap what it folded, never leave a hole.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::worker::{Target, Work};
-use crate::log::{Log, LogEnd, LogError, Offset, Records};
+use crate::log::{Log, LogEnd, LogError, LogId, Offset, Records};
 use crate::project::{Batch, Dictionaries, Projector};
 
 /// Bounds of a batch.
@@ -117,6 +118,27 @@ impl Lane {
         Arc::clone(&self.seat.lock().targets)
     }
 
+    /// Tells the stats that the messages of `range` are gone.
+    fn skip(
+        &self,
+        log: LogId,
+        range: Range<Offset>,
+        reason: &str,
+        workers: &[Sender<Work>],
+    ) -> Offset {
+        let reason: Arc<str> = reason.into();
+        let mut seat = self.seat.lock();
+        for worker in workers {
+            let (range, reason) = (range.clone(), Arc::clone(&reason));
+            let stats = Arc::clone(&seat.targets);
+            // As in `hand_out`.
+            let _ = worker.send(Work::Skip { log, range, reason, stats });
+        }
+        seat.next = range.end;
+        self.next.store(seat.next.0, Ordering::Release);
+        seat.next
+    }
+
     fn hand_out(&self, batch: Batch, workers: &[Sender<Work>]) -> Offset {
         let batch = Arc::new(batch);
         let mut seat = self.seat.lock();
@@ -153,7 +175,16 @@ pub(super) fn run(
         if !live && (lane.targets().is_empty() || slot.live.join(&lane.targets(), next)) {
             break;
         }
-        log.read(next, BATCH_BYTES, records_at_once, &mut records)?;
+        if let Err(error) = log.read(next, BATCH_BYTES, records_at_once, &mut records) {
+            let Some(on) = way_on(log, next, &error) else { return Err(error) };
+            tracing::error!(
+                log = log.name(),
+                "a recorded loss, reading goes on at {}: {error}",
+                on.0
+            );
+            next = lane.skip(log.id(), next..on, &error.to_string(), &context.workers);
+            continue;
+        }
         if records.range.end <= next {
             let end = log.end()?;
             *lane.seen.lock() = Some(end);
@@ -179,6 +210,16 @@ pub(super) fn run(
         next = lane.hand_out(batch, &context.workers);
     }
     Ok(())
+}
+
+/// Where a lane goes on after messages that are gone for good.
+fn way_on(log: &dyn Log, next: Offset, error: &LogError) -> Option<Offset> {
+    let on = match error {
+        LogError::Expired { oldest, .. } => Some(*oldest),
+        LogError::Damaged { at, .. } => log.after_damage(*at),
+        _ => None,
+    };
+    on.filter(|on| *on > next)
 }
 
 /// Holds a lane to a number of messages a second.

@@ -5,6 +5,7 @@
 //! [`Commit`]s for the committer. Nothing flows back to the sender.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ const MAX_BYTES: u64 = 16 << 20;
 pub(super) enum Work {
     /// The messages in one half-open range of offsets of one log, for these stats.
     Batch { batch: Arc<Batch>, stats: Arc<[Target]> },
+    /// The messages in a range of one log are gone: go on behind it, and record the loss.
+    Skip { log: LogId, range: Range<Offset>, reason: Arc<str>, stats: Arc<[Target]> },
     /// Start (again) from a committed record with a new instance.
     Reset { stat: Arc<StatShared>, epoch: u64, record: Box<StatRecord> },
     /// Stop folding a stat; what it holds is dropped.
@@ -75,6 +78,15 @@ pub(super) fn run(work: &Receiver<Work>, commits: &Sender<CommitWork>, period: D
                     }
                     if let Err(reason) = running.take(&batch, commits) {
                         fail(&mut stats, target.stat, reason);
+                    }
+                }
+            }
+            Ok(Work::Skip { log, range, reason, stats: targets }) => {
+                for target in targets.iter() {
+                    if let Some(running) = stats.get_mut(&target.stat)
+                        && running.epoch == target.epoch
+                    {
+                        running.skip(log, &range, &reason);
                     }
                 }
             }
@@ -221,6 +233,15 @@ impl Running {
                 self.checkpoint(commits)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Goes on behind messages that are gone.
+    fn skip(&mut self, log: LogId, range: &Range<Offset>, reason: &str) {
+        let position = self.positions.get(&log).copied().unwrap_or(range.start);
+        if range.contains(&position) {
+            self.progress.skipped(log, range.end, reason);
+            self.positions.insert(log, range.end);
         }
     }
 

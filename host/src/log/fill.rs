@@ -367,6 +367,10 @@ impl Log for Fill {
         self.log.bytes(range)
     }
 
+    fn after_damage(&self, at: Offset) -> Option<Offset> {
+        super::journal::after(&self.losses(), at)
+    }
+
     fn lacks_from_us(&self) -> Option<i64> {
         let header = self.header.lock();
         let holes = header.holes.iter().map(|hole| hole.from_us);

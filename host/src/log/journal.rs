@@ -6,6 +6,12 @@
 //! fetched from history is matched one to one by content ([`super::seam`]).
 
 mod group;
+
+/// The end of the loss that holds `at`.
+pub(super) fn after(losses: &[Loss], at: Offset) -> Option<Offset> {
+    losses.iter().find(|loss| loss.range.contains(&at)).map(|loss| loss.range.end)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -285,6 +291,10 @@ impl Log for Journal {
 
     fn bytes(&self, range: Range<Offset>) -> u64 {
         self.log.bytes(range)
+    }
+
+    fn after_damage(&self, at: Offset) -> Option<Offset> {
+        after(&self.losses(), at)
     }
 
     fn smallest_time_from(&self, from: Offset) -> Option<i64> {

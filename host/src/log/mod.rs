@@ -134,6 +134,11 @@ pub trait Log: Send + Sync {
         let _ = from;
         None
     }
+    /// Where reading can go on after [`LogError::Damaged`] at `at`; `None` = it cannot.
+    fn after_damage(&self, at: Offset) -> Option<Offset> {
+        let _ = at;
+        None
+    }
     /// Event time from which the log is known to lack messages: what a fill has still to fetch, or could
     /// not. `None` = it lacks none.
     fn lacks_from_us(&self) -> Option<i64> {

@@ -20,6 +20,8 @@ impl Scene {
     fn new(crates: &[&str]) -> Self {
         let scene = Self { folder: TempDir::new().unwrap(), plugins: plugins(crates) };
         write(scene.folder.path(), "messages.ndjson", &ndjson(0..3000));
+        // Rows lie in pages, not only in the deltas that every start reads.
+        write(scene.folder.path(), "statmill.toml", "[store]\nfold_deltas = 1\n");
         let _ = scene.run("data");
         scene
     }
@@ -37,6 +39,7 @@ impl Scene {
         let source = format!("file:{}", self.path("messages.ndjson").display());
         let out = Command::new(PROGRAM)
             .args(["run", "--once", "--source", &source, "--data", &self.text(name)])
+            .args(["--config", &self.text("statmill.toml"), "--checkpoint", "5ms"])
             .args(["--plugins", self.plugins.path().to_str().unwrap()])
             .output()
             .unwrap();

@@ -19,7 +19,14 @@ fn follow(folder: &Path, plugins: &TempDir, file: &str) -> Running {
     let source = format!("file:{}", folder.join(file).display());
     let (data, plugins) = (folder.join("data"), plugins.path().to_str().unwrap());
     let args = [
-        "--data", data.to_str().unwrap(), "--plugins", plugins, "--source", &source, "--log", "warn",
+        "--data",
+        data.to_str().unwrap(),
+        "--plugins",
+        plugins,
+        "--source",
+        &source,
+        "--log",
+        "warn",
     ];
     start(PROGRAM, &args, &[]).unwrap()
 }
@@ -125,8 +132,7 @@ fn bad_lines_of_a_file_are_counted_by_reason_and_the_others_are_folded() {
     let plugins = plugins(&["odd-plugin"]);
     let running = follow(folder.path(), &plugins, "messages.ndjson");
     let stat = wait_for(&running, 112);
-    let expected =
-        serde_json::json!({"malformed": 5, "too_deep": 1, "no_topic": 3, "no_time": 3});
+    let expected = serde_json::json!({"malformed": 5, "too_deep": 1, "no_topic": 3, "no_time": 3});
     assert_eq!(stat["rejects"], expected);
     assert_eq!(stat["state"], "live");
     assert!(running.stop());
@@ -170,8 +176,14 @@ fn every_bad_message_over_http_gets_its_clear_answer_and_the_host_keeps_running(
     let data = folder.path().join("data");
     let plugins = plugins(&["odd-plugin"]);
     let args = [
-        "--data", data.to_str().unwrap(), "--plugins", plugins.path().to_str().unwrap(), "--source",
-        "http:live", "--log", "warn",
+        "--data",
+        data.to_str().unwrap(),
+        "--plugins",
+        plugins.path().to_str().unwrap(),
+        "--source",
+        "http:live",
+        "--log",
+        "warn",
     ];
     let running = start(PROGRAM, &args, &[]).unwrap();
     let deep = format!(
@@ -179,8 +191,7 @@ fn every_bad_message_over_http_gets_its_clear_answer_and_the_host_keeps_running(
         "[".repeat(100_000),
         "]".repeat(100_000)
     );
-    let large =
-        format!(r#"{{"topic":"t","timestamp":1,"a":"{}"}}"#, "x".repeat(17 << 20));
+    let large = format!(r#"{{"topic":"t","timestamp":1,"a":"{}"}}"#, "x".repeat(17 << 20));
     let (json, lines) = ("application/json", "application/x-ndjson");
     let good = message(1);
     let half = format!("{good}\n{{\"topic\":1}}\n");

@@ -64,7 +64,8 @@ fn an_import_into_an_emptied_store_gives_the_same_export_and_goes_on_where_it_wa
     write(scene.folder.path(), "export.jsonl", &exported);
     // The logs are known as before, the rows are not.
     std::fs::remove_dir_all(scene.path("data/store")).unwrap();
-    let _ = output(PROGRAM, &["import", &scene.text("export.jsonl"), "--data", &scene.text("data")]);
+    let _ =
+        output(PROGRAM, &["import", &scene.text("export.jsonl"), "--data", &scene.text("data")]);
     assert_eq!(scene.export("data"), exported);
     assert_eq!(scene.rows("data"), rows);
 
@@ -97,7 +98,10 @@ fn an_import_of_unknown_logs_needs_as_base_and_keeps_the_rows_readable_without_a
     let _ = output(
         PROGRAM,
         &[
-            "import", &scene.text("again.jsonl"), "--data", &scene.text("newer"),
+            "import",
+            &scene.text("again.jsonl"),
+            "--data",
+            &scene.text("newer"),
             "--as-base=2100-01-01T00:00:00Z",
         ],
     );
@@ -120,8 +124,7 @@ fn a_broken_export_is_refused_by_line_and_changes_nothing() {
     lines[middle] = "{\"what\": 1}";
     for (name, text) in [("cut.jsonl", cut), ("odd.jsonl", lines.join("\n"))] {
         write(scene.folder.path(), name, &text);
-        let said =
-            failure(PROGRAM, &["import", &scene.text(name), "--data", &scene.text("data")]);
+        let said = failure(PROGRAM, &["import", &scene.text(name), "--data", &scene.text("data")]);
         assert!(said.contains("line "), "{said}");
         assert_eq!(scene.rows("data"), "", "{name} left rows");
     }
@@ -135,9 +138,8 @@ fn overwrite(file: &Path, at: u64, length: usize) {
 }
 
 fn set_aside(data: &Path) -> Vec<PathBuf> {
-    let corrupt = |path: &PathBuf| {
-        path.file_name().unwrap().to_str().unwrap().starts_with("store.corrupt-")
-    };
+    let corrupt =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("store.corrupt-");
     std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).filter(corrupt).collect()
 }
 

@@ -238,8 +238,11 @@ fn parts<'a>(
 ) -> impl Iterator<Item = (&'a Step, &'a [String])> {
     let mut rest = lines;
     steps.iter().enumerate().map(move |(i, step)| {
-        let take =
-            if i + 1 == steps.len() { rest.len() } else { (rest.len() * step.eighths / 8).max(1) };
+        let take = if i + 1 == steps.len() {
+            rest.len()
+        } else {
+            (rest.len() * step.eighths / 8).clamp(rest.len().min(1), rest.len())
+        };
         let (part, after) = rest.split_at(take);
         rest = after;
         (step, part)
@@ -315,6 +318,45 @@ proptest! {
                 prop_assert_eq!(taken.accepted, batch.len() as u64);
                 prop_assert_eq!(taken.duplicates, again.len() as u64);
                 sent[log].extend(batch);
+                if step.flush {
+                    host.flush();
+                }
+            }
+            end(host, step);
+        }
+        let host = start(steps.last().unwrap());
+        wait_level(&host, lines.len());
+        let rows = rows(&host);
+        host.stop();
+        prop_assert_eq!(rows, scene.straight(&lines));
+    }
+
+    #[test]
+    fn what_history_and_live_both_hold_does_not_show_in_the_rows(
+        mut drafts in prop::collection::vec(draft(), 50..300),
+        steps in steps(),
+        shares in (0usize..=8, 0usize..=8),
+    ) {
+        let scene = Scene::new();
+        // A history is asked from 1970 on.
+        drafts.iter_mut().for_each(|draft| draft.seconds = draft.seconds.max(0));
+        let lines = lines(&drafts, true);
+        let (live_from, history_to) = (shares.0.min(shares.1), shares.0.max(shares.1));
+        let share = |eighths: usize| lines.len() * eighths / 8;
+        let history = scene.path("history.ndjson");
+        std::fs::write(&history, lines[..share(history_to)].concat()).unwrap();
+        let start = |step: &Step| {
+            let host = scene.host("split", step).source("http:live").unwrap();
+            host.history(&source(&history)).unwrap().start().unwrap()
+        };
+        for (step, part) in parts(&lines[share(live_from)..], &steps) {
+            let host = start(step);
+            let sink = host.ingest("live").unwrap();
+            for batch in part.chunks(step.batch) {
+                let body = batch.concat();
+                let taken = sink.accept(body.as_bytes(), Some("application/x-ndjson"), None, false);
+                let taken = taken.unwrap();
+                prop_assert_eq!(taken.accepted + taken.duplicates, batch.len() as u64);
                 if step.flush {
                     host.flush();
                 }

@@ -1,7 +1,7 @@
-//! What commits, starts and reads cost: `cargo bench -p statmill --bench store -- [ROWS]`.
+//! What commits, starts and reads cost: `cargo bench -p statmill --bench store -- [ROWS] [CHECKPOINTS]`.
 //!
 //! First the checkpoint of DESIGN §12: ten statistics of 10,000 rows, 1,000 of them changed by each
-//! checkpoint, 400 checkpoints back to back. Then one statistic of ROWS rows (1,000,000): filling
+//! checkpoint, CHECKPOINTS (400) of them back to back. Then one statistic of ROWS rows (1,000,000): filling
 //! it, opening it again, reading a page of 100 rows out of its middle.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
@@ -17,15 +17,16 @@ const HOUR_US: i64 = 3_600_000_000;
 const STATS: usize = 10;
 const KEYS: u64 = 10_000;
 const DIRTY: usize = 1_000;
-const CHECKPOINTS: usize = 400;
 
 fn main() {
-    let rows = std::env::args().filter_map(|argument| argument.parse().ok()).next();
-    checkpoints();
-    large(rows.unwrap_or(1_000_000));
+    // cargo adds `--bench`.
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+    let rows = numbers.next().unwrap_or(1_000_000);
+    checkpoints(numbers.next().unwrap_or(400));
+    large(rows);
 }
 
-fn checkpoints() {
+fn checkpoints(checkpoints: u64) {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path()).unwrap().database;
     let mut stats: Vec<_> = (0..STATS)
@@ -35,7 +36,7 @@ fn checkpoints() {
     stats.iter_mut().for_each(|stat| commit(stat, &block(&all, 1)));
     let mut noise = noise(1);
     let (mut commits, mut syncs, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..CHECKPOINTS {
+    for round in 0..checkpoints {
         let blocks: Vec<_> = stats
             .iter()
             .map(|_| {
@@ -54,7 +55,7 @@ fn checkpoints() {
         syncs.push(start.elapsed());
     }
     println!(
-        "checkpoint of {STATS} statistics, {DIRTY} of {KEYS} rows changed, {CHECKPOINTS} times"
+        "checkpoint of {STATS} statistics, {DIRTY} of {KEYS} rows changed, {checkpoints} times"
     );
     report("  commit", commits);
     report("  of it CPU (all threads)", cpu);

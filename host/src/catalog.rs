@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::now_us;
-use crate::engine::{Engine, Shared, complete_at_rest, stat_status_at_rest};
+use crate::engine::{Engine, Shared, complete_at_rest};
 use crate::loader::{self, Loaded};
 use crate::query::{
     Catalog, CompleteUntil, HostStatus, IngestSink, PluginReport, StatState, StatStatus, StatView,
@@ -78,7 +78,7 @@ impl Catalog for RunningCatalog {
 
     fn status(&self) -> Status {
         let mut stats = self.shared.stat_statuses(self.boot);
-        stats.extend(self.detached.iter().map(|(ident, stat)| stat.status(ident, self.boot)));
+        stats.extend(self.detached.values().map(|stat| stat.status(self.boot)));
         for (ident, reason) in &self.shared.refused {
             stats.retain(|stat| stat.ident != *ident);
             stats.push(StatStatus {
@@ -159,7 +159,7 @@ impl Catalog for DataFolder {
                 boot: self.boot,
                 ..HostStatus::default()
             },
-            stats: self.stats.iter().map(|(ident, stat)| stat.status(ident, self.boot)).collect(),
+            stats: self.stats.values().map(|stat| stat.status(self.boot)).collect(),
             logs: Vec::new(),
             plugins: Vec::new(),
         }
@@ -192,17 +192,8 @@ impl Detached {
         }
     }
 
-    fn status(&self, ident: &str, boot: u64) -> StatStatus {
-        let record = self.snapshot.record();
-        let models = self.snapshot.models().iter().enumerate();
-        StatStatus {
-            rows: self.snapshot.rows(0),
-            models: models
-                .map(|(index, model)| (model.name.clone(), self.snapshot.rows(index)))
-                .collect(),
-            complete_until: self.complete_until,
-            ..stat_status_at_rest(ident, record, format!("{boot}.{}", record.commit))
-        }
+    fn status(&self, boot: u64) -> StatStatus {
+        StatStatus::stored(&self.view(boot))
     }
 }
 

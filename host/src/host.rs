@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::RunningCatalog;
-use crate::engine::{Engine, EngineError, EngineOptions};
+use crate::config::{Config, Keep};
+pub use crate::engine::EngineError;
+use crate::engine::{Engine, EngineOptions};
+use crate::http::HttpError;
 use crate::http::{self, HttpOptions};
 use crate::loader;
 use crate::log::LogError;
-use crate::config::{Config, Keep};
-use crate::http::HttpError;
 use crate::log::history::HistoryError;
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
@@ -40,6 +41,9 @@ pub struct HostBuilder {
     journal: JournalOptions,
     tuning: Tuning,
     disabled: Vec<String>,
+    backlogs: BTreeMap<String, Duration>,
+    /// Journals are kept as long as the longest model that reads them.
+    keep_by_models: bool,
     stat_config: BTreeMap<String, String>,
     accept_loss: bool,
     once: bool,
@@ -77,6 +81,11 @@ pub enum HostError {
     /// A source names a field mapping that does not exist.
     #[error("there is no field mapping {name:?}; there are {known}")]
     NoMapping { name: String, known: String },
+    /// Duplicates in a file cannot be dropped.
+    #[error(
+        "{0}: dropping duplicates of a file (dedup=id) is not in this version; send it to an http: source"
+    )]
+    NoDedup(String),
     /// A source that is fed by the host itself failed.
     #[error("a source failed: {0}")]
     Feed(String),
@@ -147,10 +156,15 @@ impl HostBuilder {
             max_bytes: None,
             disk_limit: config.journal.max_bytes,
         };
+        self.keep_by_models =
+            config.journal.keep == Keep::Models && config.journal.max_age.is_none();
         self.tuning.fold_deltas = config.fold_deltas;
         for (ident, stat) in &config.stats {
             if !stat.enabled {
                 self.disabled.push(ident.clone());
+            }
+            if let Some(backlog) = stat.backlog {
+                self.backlogs.insert(ident.clone(), backlog);
             }
             if !stat.config.is_null() {
                 self.stat_config.insert(ident.clone(), stat.config.to_string());
@@ -284,13 +298,21 @@ impl HostBuilder {
         let folders = self.plugin_folders();
         let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
         loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
-
+        for (_, stat) in &mut loaded.stats {
+            if let Some(backlog) = self.backlogs.get(&stat.ident) {
+                stat.backlog_delta_s = Some(backlog.as_secs());
+            }
+        }
+        let mut journal = self.journal;
+        if self.keep_by_models {
+            journal.retention.age_us = longest_retention_us(&loaded);
+        }
         let sources = SourceOptions {
             data: self.data.clone(),
             urls: self.sources,
             history: self.history,
             mappings: self.mappings,
-            journal: self.journal,
+            journal,
             ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
             limits: self.limits,
             once: self.once,
@@ -304,7 +326,6 @@ impl HostBuilder {
             caps: Caps::default(),
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
-            data: self.data.clone(),
         };
         let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
@@ -323,6 +344,18 @@ impl HostBuilder {
         let default = self.data.join("plugins");
         if default.is_dir() { vec![default] } else { Vec::new() }
     }
+}
+
+/// How long the longest model that reads the journals is kept; `None` = for ever.
+fn longest_retention_us(loaded: &loader::Loaded) -> Option<i64> {
+    let models = loaded.stats.iter().flat_map(|(_, stat)| &stat.models);
+    let kept = models.flat_map(|model| {
+        let rollups = model.rollups.iter().map(|rollup| rollup.retention_s);
+        std::iter::once(model.retention_s).chain(rollups)
+    });
+    // Without a model nobody knows what will be asked: nothing is dropped.
+    let longest = kept.reduce(|a, b| Some(a?.max(b?))).flatten()?;
+    Some(micros(Duration::from_secs(longest)))
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -364,6 +397,8 @@ impl Host {
             journal: JournalOptions::default(),
             tuning: Tuning::default(),
             disabled: Vec::new(),
+            backlogs: BTreeMap::new(),
+            keep_by_models: true,
             stat_config: BTreeMap::new(),
             accept_loss: false,
             once: false,
@@ -394,7 +429,7 @@ impl Host {
     /// [`QueryError`]; an unknown stat is [`QueryError::NoSuchStat`].
     pub fn query(&self, ident: &str, query: &Query) -> Result<Answer, QueryError> {
         let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
-        query::run(&*view.snapshot, query, &query::Limits::default())
+        query::run(&view.snapshot, query, &query::Limits::default())
     }
 
     /// Returns all committed rows of a model of a stat (none = its first), ascending.
@@ -409,7 +444,7 @@ impl Host {
             ..Query::default()
         };
         let limits = query::Limits { max_rows: u64::MAX, ..query::Limits::default() };
-        let selection = Selection::new(&*view.snapshot, &query, &limits)?;
+        let selection = Selection::new(&view.snapshot, &query, &limits)?;
         selection.part(0, selection.total())
     }
 
@@ -464,4 +499,3 @@ pub fn wait_for_signal() -> std::io::Result<()> {
     signals.forever().next();
     Ok(())
 }
-

@@ -32,4 +32,4 @@ pub mod render;
 mod sources;
 pub mod store;
 
-pub use host::{Counters, Host, HostBuilder, HostError, wait_for_signal};
+pub use host::{Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal};

@@ -242,7 +242,23 @@ pub struct SinkAbi<'a> {
     pub lifetime: RSlice<'a, u8>,
 }
 
-impl SinkAbi<'_> {
+/// # Safety
+///
+/// `take` is a `&mut &mut dyn FnMut(u32, &[u8]) -> bool` that nobody else uses.
+unsafe extern "C" fn rows_of(take: *mut (), model: u32, block: RSlice<'_, u8>) -> bool {
+    // SAFETY: the caller's promise, kept by `SinkAbi::of`.
+    let take = unsafe { &mut *take.cast::<&mut dyn FnMut(u32, &[u8]) -> bool>() };
+    take(model, block.as_slice())
+}
+
+impl<'a> SinkAbi<'a> {
+    /// A sink that gives model number and block to `take`, which must not panic.
+    #[must_use]
+    pub fn of(take: &'a mut &mut dyn FnMut(u32, &[u8]) -> bool) -> Self {
+        let context = std::ptr::from_mut(take).cast();
+        Self { context, rows: rows_of, lifetime: RSlice::EMPTY }
+    }
+
     /// Hands over a block of rows of model number `model`; `false` = the host refused it.
     #[must_use]
     pub fn rows(&self, model: u32, block: &[u8]) -> bool {

@@ -14,17 +14,30 @@ use crate::stat::PluginError;
 /// `Sym` is good to group by and good for nothing else. [`Message::text_of`] gives its text, and
 /// [`Memo`](crate::memo::Memo) keeps what was computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sym {
-    pub(crate) code: u32,
-    /// 0 = the topic, else the field's place in the stat's fields plus one.
-    pub(crate) column: u32,
-}
+pub struct Sym(u64);
 
 impl Sym {
-    /// Code and column as one number.
+    /// `column` is 0 for the topic, else the field's place in the stat's fields plus one.
+    #[inline]
+    pub(crate) fn new(column: u32, code: u32) -> Self {
+        // One number, not two: an `Option` of it is returned in registers.
+        Self(u64::from(column) << 32 | u64::from(code))
+    }
+
+    #[inline]
+    pub(crate) fn column(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) fn code(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Column and code as one number.
     #[inline]
     pub(crate) fn bits(self) -> u64 {
-        u64::from(self.column) << 32 | u64::from(self.code)
+        self.0
     }
 }
 
@@ -173,7 +186,7 @@ impl<'b> Message<'b> {
     #[inline]
     #[must_use]
     pub fn topic_sym(&self) -> Sym {
-        Sym { code: self.topic_code(), column: 0 }
+        Sym::new(0, self.topic_code())
     }
 
     /// The text of a `Sym` of this batch.
@@ -183,11 +196,11 @@ impl<'b> Message<'b> {
     /// If `sym` is of an earlier batch whose dictionary is gone.
     #[must_use]
     pub fn text_of(&self, sym: Sym) -> &'b str {
-        let dictionary = match sym.column.checked_sub(1) {
+        let dictionary = match sym.column().checked_sub(1) {
             None => self.batch.topic_names,
             Some(column) => &self.batch.columns[column as usize].dictionary,
         };
-        dictionary.get(sym.code).expect("a code of this batch's dictionaries")
+        dictionary.get(sym.code()).expect("a code of this batch's dictionaries")
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -201,10 +214,7 @@ impl<'b> Message<'b> {
     pub fn sym_field(&self, field: usize) -> FieldValue<Sym> {
         let column = &self.batch.columns[field];
         match column.states[self.row] {
-            state::VALUE => {
-                let code = column.codes[self.row];
-                FieldValue::Value(Sym { code, column: field as u32 + 1 })
-            }
+            state::VALUE => FieldValue::Value(Sym::new(field as u32 + 1, column.codes[self.row])),
             other => FieldValue::without_value(other),
         }
     }

@@ -30,12 +30,12 @@ impl<T> Memo<T> {
     /// The value for `sym`, a code of `message`'s batch; `compute` gets its text.
     #[inline]
     pub fn get(&mut self, message: &Message<'_>, sym: Sym, compute: impl FnOnce(&str) -> T) -> &T {
-        let of = Some((message.epoch(), sym.column));
+        let of = Some((message.epoch(), sym.column()));
         if self.of != of {
             self.values.clear();
             self.of = of;
         }
-        let index = sym.code as usize;
+        let index = sym.code() as usize;
         if index >= self.values.len() {
             self.values.resize_with(index + 1, || None);
         }

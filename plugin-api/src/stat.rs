@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde_json::Value as Json;
 
+use crate::aggregate::MeasureError;
 use crate::batch::Batch;
 use crate::encoding::{DecodeError, Value};
 use crate::fields::Fields;
@@ -157,7 +158,8 @@ impl StatInfo {
 ///
 /// # Errors
 ///
-/// [`PluginError::Interval`] where a model or a roll-up does not fit the stat's interval.
+/// [`PluginError::Interval`] where a model or a roll-up does not fit the stat's interval,
+/// [`PluginError::Measure`] where the options of a measure make no sense.
 pub fn manifest<S: Stat>() -> Result<StatManifest, PluginError> {
     const {
         assert!(
@@ -279,6 +281,9 @@ pub enum PluginError {
         /// What is wrong, and the remedy.
         reason: &'static str,
     },
+    /// A measure's options make no sense.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
     /// Bytes of a row that are none.
     #[error("row cannot be read: {0}")]
     Decode(#[from] DecodeError),

@@ -19,14 +19,21 @@ fn volume_by_category_has_the_rows_of_the_original_statscache() {
     ) else {
         return;
     };
-    let expected: Value = serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
+    let expected: Value =
+        serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
     let data = TempDir::new().unwrap();
     let plugins = plugins(&["statmill-volume"]);
     let data = data.path().to_str().unwrap();
     let source = format!("file:{}", messages.display());
     let run = [
-        "run", "--once", "--source", &source, "--plugins", plugins.path().to_str().unwrap(),
-        "--data", data,
+        "run",
+        "--once",
+        "--source",
+        &source,
+        "--plugins",
+        plugins.path().to_str().unwrap(),
+        "--data",
+        data,
     ];
     let _ = output(PROGRAM, &run);
     for interval in ["1s", "15s", "1m", "1h", "1d"] {

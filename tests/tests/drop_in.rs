@@ -12,7 +12,13 @@ fn run_once(folder: &TempDir, data: &str, plugins: &TempDir) -> String {
     let _ = output(
         PROGRAM,
         &[
-            "run", "--once", "--source", &source, "--data", data.to_str().unwrap(), "--plugins",
+            "run",
+            "--once",
+            "--source",
+            &source,
+            "--data",
+            data.to_str().unwrap(),
+            "--plugins",
             plugins.path().to_str().unwrap(),
         ],
     );

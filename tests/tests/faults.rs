@@ -14,8 +14,14 @@ fn run_once(folder: &Path, plugins: &Path) {
     let _ = output(
         PROGRAM,
         &[
-            "run", "--once", "--source", &source, "--data", folder.join("data").to_str().unwrap(),
-            "--plugins", plugins.to_str().unwrap(),
+            "run",
+            "--once",
+            "--source",
+            &source,
+            "--data",
+            folder.join("data").to_str().unwrap(),
+            "--plugins",
+            plugins.to_str().unwrap(),
         ],
     );
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,16 @@ const SENT_END: u64 = OLD + 6_000;
 const FILE: std::ops::Range<u64> = 100_000..124_000;
 const CHUNK: u64 = 10;
 
-/// Every fault point, and how often it may be passed before the process dies there.
+/// The fault points that any run passes.
 const POINTS: [&str; 6] =
     ["ingest", "checkpoint", "page_fold", "journal_roll", "fill_fetch", "fill_seam"];
 
 struct Scene {
     folder: TempDir,
+    /// Where the disturbed run starts from: one stat is of an older version.
     plugins: TempDir,
+    /// What both runs end with.
+    newest: TempDir,
 }
 
 impl Scene {
@@ -42,9 +45,14 @@ impl Scene {
         write(
             folder.path(),
             "statmill.toml",
-            "[journal]\nsegment_bytes = \"64KiB\"\n[store]\nfold_deltas = 50\n",
+            "[journal]\nsegment_bytes = \"4KiB\"\n[store]\nfold_deltas = 50\n",
         );
-        Self { folder, plugins: plugins(&["statmill-volume", "statmill-activity"]) }
+        let shipped = ["statmill-volume", "statmill-activity"];
+        Self {
+            folder,
+            plugins: plugins(&[&shipped[..], &["odd-plugin"]].concat()),
+            newest: plugins(&[&shipped[..], &["odd-plugin-next"]].concat()),
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -56,16 +64,39 @@ impl Scene {
         let file = format!("file:{}?rate={rate}", self.path("file.ndjson"));
         let history = format!("file:{}", self.path("history.ndjson"));
         let (config, data) = (self.path("statmill.toml"), self.path(name));
-        let plugins = self.plugins.path().to_str().unwrap();
+        let plugins = if self.disturbed_is_older(name) { &self.plugins } else { &self.newest };
+        let plugins = plugins.path().to_str().unwrap();
         start(
             PROGRAM,
             &[
-                "--config", &config, "--data", &data, "--plugins", plugins, "--source", &file,
-                "--source", "http:live", "--history", &history, "--checkpoint", "5ms",
-                "--durable-every", "20ms",
+                "--config",
+                &config,
+                "--data",
+                &data,
+                "--plugins",
+                plugins,
+                "--source",
+                &file,
+                "--source",
+                "http:live",
+                "--history",
+                &history,
+                "--checkpoint",
+                "5ms",
+                "--durable-every",
+                "20ms",
             ],
             env,
         )
+    }
+
+    fn disturbed_is_older(&self, name: &str) -> bool {
+        name == "killed" && !self.folder.path().join("upgraded").exists()
+    }
+
+    /// From now on the disturbed run has the newest plugins.
+    fn upgrade(&self) {
+        write(self.folder.path(), "upgraded", "");
     }
 
     fn data(&self, name: &str) -> std::path::PathBuf {
@@ -76,7 +107,8 @@ impl Scene {
 /// Sends all chunks in order, each until it is accepted, to wherever the host is now.
 struct Sender {
     url: Arc<Mutex<Option<String>>>,
-    sent: Arc<AtomicUsize>,
+    /// Send without pauses from now on.
+    hurry: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -84,22 +116,23 @@ struct Sender {
 impl Sender {
     fn new(pause: Duration) -> Self {
         let url = Arc::new(Mutex::new(None::<String>));
-        let sent = Arc::new(AtomicUsize::new(0));
+        let hurry = Arc::new(AtomicBool::new(false));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
-            let (url, sent, stop) = (Arc::clone(&url), Arc::clone(&sent), Arc::clone(&stop));
+            let (url, hurry, stop) = (Arc::clone(&url), Arc::clone(&hurry), Arc::clone(&stop));
             std::thread::spawn(move || {
                 for first in (OLD..SENT_END).step_by(CHUNK as usize) {
                     let body = ndjson(first..(first + CHUNK).min(SENT_END));
                     while !stop.load(Ordering::Relaxed) && !post(&url, first, &body) {
                         std::thread::sleep(Duration::from_millis(2));
                     }
-                    sent.fetch_add(1, Ordering::Relaxed);
-                    std::thread::sleep(pause);
+                    if !hurry.load(Ordering::Relaxed) {
+                        std::thread::sleep(pause);
+                    }
                 }
             })
         };
-        Self { url, sent, stop, thread: Some(thread) }
+        Self { url, hurry, stop, thread: Some(thread) }
     }
 
     fn to(&self, running: &Running) {
@@ -107,6 +140,7 @@ impl Sender {
     }
 
     fn finish(mut self) {
+        self.hurry.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
     }
 }
@@ -185,7 +219,7 @@ fn undisturbed(scene: &Scene) -> String {
 fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     let scene = Scene::new();
     let expected = undisturbed(&scene);
-    let sender = Sender::new(Duration::from_millis(12));
+    let sender = Sender::new(Duration::from_millis(60));
     let mut positions = BTreeSet::new();
     let mut hits: Vec<(&str, u32)> = Vec::new();
     let mut random = 0x5eed_u64;
@@ -200,8 +234,13 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     }
     if cfg!(feature = "fault-points") {
         for point in POINTS {
-            hits.push((point, die_at(&scene, &sender, point)));
+            hits.push((point, die_at(&scene, &sender, point, 3)));
         }
+    }
+    scene.upgrade();
+    if cfg!(feature = "fault-points") {
+        // Passed once before and once after the step, and then never again.
+        hits.push(("rebuild_swap", die_at(&scene, &sender, "rebuild_swap", 2)));
     }
 
     println!("kills 50, distinct durable positions {}", positions.len());
@@ -224,16 +263,18 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     }
 }
 
-/// Lets the process die at the first to third passing of a fault point; how often it did.
-fn die_at(scene: &Scene, sender: &Sender, point: &str) -> u32 {
+/// Lets the process die at the first, second … `most`th passing of a fault point; how often it did.
+fn die_at(scene: &Scene, sender: &Sender, point: &str, most: u32) -> u32 {
     let mut died = 0;
-    for passing in 1..=3 {
+    for passing in 1..=most {
         let fault = format!("{point}:{passing}");
-        match scene.start("killed", 2_000, &[("STATMILL_FAULT", &fault)]) {
+        // A rebuild must come level with the file before it can swap.
+        let rate = if point == "rebuild_swap" { 0 } else { 2_000 };
+        match scene.start("killed", rate, &[("STATMILL_FAULT", &fault)]) {
             None => died += 1,
             Some(mut running) => {
                 sender.to(&running);
-                let deadline = Instant::now() + Duration::from_secs(10);
+                let deadline = Instant::now() + Duration::from_secs(30);
                 while running.alive() && Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -24,9 +24,21 @@ pub(crate) fn run(builder: HostBuilder, seed: u64) -> Result<()> {
     let counted = count(seed)?;
     ensure!(counted.messages == MESSAGES, "the stream has {} messages", counted.messages);
     let answers = [
-        ("messages by topic and day", sums(&host.rows("volume-by-topic-1d", None)?, "topic", "volume"), counted.topics),
-        ("messages by user", sums(&host.rows("activity-users", None)?, "username", "count"), counted.users),
-        ("messages by package", sums(&host.rows("activity-packages", None)?, "package", "count"), counted.packages),
+        (
+            "messages by topic and day",
+            sums(&host.rows("volume-by-topic-1d", None)?, "topic", "volume"),
+            counted.topics,
+        ),
+        (
+            "messages by user",
+            sums(&host.rows("activity-users", None)?, "username", "count"),
+            counted.users,
+        ),
+        (
+            "messages by package",
+            sums(&host.rows("activity-packages", None)?, "package", "count"),
+            counted.packages,
+        ),
     ];
     host.stop();
     for (what, answered, expected) in &answers {

@@ -44,8 +44,9 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let level = tracing_subscriber::filter::LevelFilter::WARN;
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
-    let plugins = ["statmill-volume", "statmill-activity"]
-        .map(|name| loader::library_beside_program(name).with_context(|| format!("no plugin {name}")));
+    let plugins = ["statmill-volume", "statmill-activity"].map(|name| {
+        loader::library_beside_program(name).with_context(|| format!("no plugin {name}"))
+    });
     let temporary = tempfile::TempDir::new()?;
     let data = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
     let mut builder = Host::builder().data(data);
@@ -55,8 +56,10 @@ fn main() -> Result<()> {
     if args.check {
         return check::run(builder, args.seed);
     }
-    let source =
-        format!("demo:?rate={}&days={}&per_day={}&seed={}", args.rate, args.days, args.per_day, args.seed);
+    let source = format!(
+        "demo:?rate={}&days={}&per_day={}&seed={}",
+        args.rate, args.days, args.per_day, args.seed
+    );
     let host = builder
         .source(&source)?
         .listen(&args.listen)
@@ -65,7 +68,10 @@ fn main() -> Result<()> {
     let address = host.address().context("no address")?;
     println!("statmill demo: http://{address}/");
     let stats = host.catalog().idents().len();
-    println!("  {stats} stats over {} days of past messages, then {} a second", args.days, args.rate);
+    println!(
+        "  {stats} stats over {} days of past messages, then {} a second",
+        args.days, args.rate
+    );
     println!("  try http://{address}/api/volume-by-category-1d and http://{address}/api/_status");
     println!("  Ctrl-C ends it");
     wait_for_signal()?;

@@ -21,7 +21,7 @@ const PAGE_ROWS: u64 = 1_000;
 const MAX_BODY_BYTES: u64 = 1 << 28;
 
 /// A host that runs elsewhere.
-pub struct Client {
+pub(crate) struct Client {
     base: String,
     token: Option<String>,
     agent: ureq::Agent,
@@ -31,7 +31,7 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "variant docs describe their fields")]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// The address cannot be asked.
     #[error("cannot ask {url:?}: {reason}")]
     BadUrl { url: String, reason: &'static str },
@@ -51,11 +51,11 @@ pub enum ClientError {
 
 /// What is to be said of the rows that were printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Up to when they account for all that reached the host, as the first page said.
-    pub complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// Rows were committed between the first page and the last.
-    pub moved: bool,
+    pub(crate) moved: bool,
 }
 
 /// One answer.
@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError::BadUrl`].
-    pub fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+    pub(crate) fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
         let bad = |reason| ClientError::BadUrl { url: url.to_owned(), reason };
         if url.starts_with("https:") {
             return Err(bad("TLS is not spoken here; ask the host itself, or through a tunnel"));
@@ -95,7 +95,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError`].
-    pub fn status(&self) -> Result<Status, ClientError> {
+    pub(crate) fn status(&self) -> Result<Status, ClientError> {
         self.parsed("/api/_status")
     }
 
@@ -105,7 +105,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError`].
-    pub fn show(
+    pub(crate) fn show(
         &self,
         ident: &str,
         pairs: &[(String, String)],

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
 use super::client::Client;
+use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
 use crate::catalog::{DataFolder, report};
+use crate::engine::complete_at_rest;
 use crate::loader;
 use crate::query::{self, Catalog, Limits, Status};
-use crate::engine::complete_at_rest;
 use crate::store::{self, AsBase, Database, ExportedStat, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -29,7 +29,10 @@ fn status(from: &From) -> Result<Status> {
 
 fn open(from: &From) -> Result<DataFolder> {
     DataFolder::open(&from.data).with_context(|| {
-        format!("cannot read the data folder {}; a running host is asked with --url", from.data.display())
+        format!(
+            "cannot read the data folder {}; a running host is asked with --url",
+            from.data.display()
+        )
     })
 }
 
@@ -51,7 +54,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     };
     let limits =
         Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
-    table::show(&*view.snapshot, &query, &limits, args.format, &mut out)?;
+    table::show(&view.snapshot, &query, &limits, args.format, &mut out)?;
     Ok(())
 }
 
@@ -80,8 +83,11 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
 }
 
 pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
-    let folders =
-        if args.plugins.is_empty() { vec![args.data.join("plugins")] } else { args.plugins.clone() };
+    let folders = if args.plugins.is_empty() {
+        vec![args.data.join("plugins")]
+    } else {
+        args.plugins.clone()
+    };
     let copies = tempfile::TempDir::new()?;
     let loaded = loader::load_folders(&folders, copies.path());
     let reports: Vec<_> = loaded.reports.iter().map(report).collect();

@@ -2,11 +2,11 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
-mod client;
+pub(crate) mod client;
 mod commands;
 mod progress;
 mod run;
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -179,6 +179,10 @@ fn log_to_stderr(filter: &str, json: bool) -> Result<(), tracing_subscriber::fil
         .with_env_filter(filter)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
-    if json { builder.json().init() } else { builder.with_target(false).init() }
+    if json {
+        builder.json().init()
+    } else {
+        builder.with_target(false).init()
+    }
     Ok(())
 }

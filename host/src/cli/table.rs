@@ -14,7 +14,7 @@ const PART_ROWS: u64 = 5_000;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// Columns to read; times in UTC.
     #[default]
     Table,
@@ -43,7 +43,7 @@ impl std::str::FromStr for OutputFormat {
 /// Why nothing, or not everything, was printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OutputError {
+pub(crate) enum OutputError {
     /// The query has no answer.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -52,20 +52,12 @@ pub enum OutputError {
     Write(#[from] io::Error),
 }
 
-impl OutputError {
-    /// Whether the reader of the output went away, which is no failure (`| head`).
-    #[must_use]
-    pub fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
-    }
-}
-
 /// Prints all rows a query selects, or one page of them if it names a page or its size.
 ///
 /// # Errors
 ///
 /// [`OutputError`].
-pub fn show(
+pub(crate) fn show(
     snapshot: &Snapshot,
     query: &Query,
     limits: &Limits,
@@ -142,7 +134,11 @@ impl<'a> RowWriter<'a> {
 /// # Errors
 ///
 /// The output is closed or full.
-pub fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn stats(
+    stats: &[StatStatus],
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match format {
         OutputFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, stats)?;
@@ -177,7 +173,7 @@ pub fn stats(stats: &[StatStatus], format: OutputFormat, out: &mut dyn Write) ->
 /// # Errors
 ///
 /// The output is closed or full.
-pub fn plugins(
+pub(crate) fn plugins(
     reports: &[PluginReport],
     format: OutputFormat,
     out: &mut dyn Write,

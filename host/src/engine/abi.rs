@@ -70,13 +70,22 @@ pub(super) fn drain(
         .chain(fields.iter().map(|&(column, kind)| dictionary(generation, column, kind)))
         .collect();
     let mut collected = Collected { blocks: Vec::new(), bytes: 0, models };
-    let sink = SinkAbi {
-        context: (&raw mut collected).cast(),
-        rows: take_rows,
-        lifetime: RSlice::EMPTY,
-    };
+    let sink =
+        SinkAbi { context: (&raw mut collected).cast(), rows: take_rows, lifetime: RSlice::EMPTY };
     match stat.drain(RSlice::from_slice(&dictionaries), sink) {
         RResult::ROk(()) => Ok(collected.blocks),
+        RResult::RErr(reason) => Err(reason.into_string()),
+    }
+}
+
+/// Hands a block of earlier rows of model number `model` to a new instance.
+///
+/// # Errors
+/// The plugin's own words. The instance must then be dropped.
+pub(super) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<(), String> {
+    let model = u32::try_from(model).unwrap_or(u32::MAX);
+    match stat.restore(model, RSlice::from_slice(block)) {
+        RResult::ROk(()) => Ok(()),
         RResult::RErr(reason) => Err(reason.into_string()),
     }
 }

@@ -14,11 +14,11 @@ use crate::log::Offset;
 use crate::store::StatRecord;
 
 /// What is durable.
-pub(crate) struct Durable {
+pub(super) struct Durable {
     /// Commit number of each stat that is synced.
     synced: Vec<AtomicU64>,
     /// Number of syncs.
-    pub(crate) syncs: AtomicU64,
+    pub(super) syncs: AtomicU64,
     stopping: AtomicBool,
     wake: (Mutex<()>, Condvar),
 }

@@ -14,11 +14,14 @@ pub(crate) struct FillPlan {
     pub(crate) readers: Vec<String>,
 }
 
+/// A stat's ident and the spans of event time it misses, µs since 1970.
+pub(crate) type Need = (String, Vec<Range<i64>>);
+
 /// Cuts what each stat misses into spans that are fetched once for all their readers.
 ///
 /// The spans do not overlap; two that touch have different readers.
 #[must_use]
-pub(crate) fn plan(needs: &[(String, Vec<Range<i64>>)]) -> Vec<FillPlan> {
+pub(crate) fn plan(needs: &[Need]) -> Vec<FillPlan> {
     let mut cuts: Vec<i64> = needs
         .iter()
         .flat_map(|(_, ranges)| ranges.iter().flat_map(|range| [range.start, range.end]))
@@ -46,6 +49,7 @@ pub(crate) fn plan(needs: &[(String, Vec<Range<i64>>)]) -> Vec<FillPlan> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "a list of one span is meant")]
     use super::*;
 
     #[test]

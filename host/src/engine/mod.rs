@@ -21,7 +21,6 @@ mod supervisor;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -32,11 +31,11 @@ use parking_lot::{Condvar, Mutex};
 use statmill_plugin_api::manifest::FieldKind;
 
 use self::commit::CommitWork;
+pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
-pub(crate) use self::gaps::plan as plan_fills;
 pub(crate) use self::resume::cutoff;
-pub(crate) use self::status::{complete_at_rest, stat_status_at_rest};
 use self::stat::{Control, StatShared};
+pub(crate) use self::status::complete_at_rest;
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
@@ -51,33 +50,31 @@ const QUEUED_COMMITS: usize = 64;
 
 /// How the engine runs.
 #[derive(Clone, Debug)]
-pub struct EngineOptions {
+pub(crate) struct EngineOptions {
     /// Number of workers.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Time between two commits of a stat.
-    pub checkpoint: Duration,
+    pub(crate) checkpoint: Duration,
     /// Time between two fsyncs of the store.
-    pub durable_every: Duration,
+    pub(crate) durable_every: Duration,
     /// Limits of a message.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// Limits of the dictionaries.
-    pub caps: Caps,
+    pub(crate) caps: Caps,
     /// Configuration of stats by ident, JSON text.
-    pub stat_config: BTreeMap<String, String>,
+    pub(crate) stat_config: BTreeMap<String, String>,
     /// A rebuild may swap though it does not reach back as far as the rows it replaces.
-    pub accept_loss: bool,
-    /// Where private copies of plugins and the like are kept.
-    pub data: PathBuf,
+    pub(crate) accept_loss: bool,
 }
 
 /// A log to read, and by whom.
-pub struct LogInput {
+pub(crate) struct LogInput {
     /// The log.
-    pub log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     /// Only stats with these idents read it; none = all.
-    pub readers: Option<Vec<String>>,
+    pub(crate) readers: Option<Vec<String>>,
     /// Messages a second at most; 0 = no limit.
-    pub max_rate: u64,
+    pub(crate) max_rate: u64,
 }
 
 /// Why the engine cannot start.
@@ -101,7 +98,7 @@ pub enum EngineError {
 
 /// A running engine. Dropped without [`Engine::stop`] it stops as at SIGKILL: nothing is lost,
 /// what was not committed is folded again.
-pub struct Engine {
+pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
     commits: Option<Sender<CommitWork>>,
     threads: Vec<JoinHandle<()>>,
@@ -112,12 +109,11 @@ pub struct Engine {
 /// What the engine's threads and readers share.
 pub(crate) struct Shared {
     pub(crate) database: Arc<Database>,
-    pub(crate) stats: Vec<Arc<StatShared>>,
+    stats: Vec<Arc<StatShared>>,
     /// Stats whose rows cannot be opened, and why.
     pub(crate) refused: Vec<(String, String)>,
-    pub(crate) logs: Vec<Arc<LogSlot>>,
-    pub(crate) once: AtomicBool,
-    pub(crate) durable: durable::Durable,
+    logs: Vec<Arc<LogSlot>>,
+    durable: durable::Durable,
     projections: HashMap<Mapping, Arc<Projection>>,
     options: EngineOptions,
     context: Mutex<Option<LaneContext>>,
@@ -140,7 +136,7 @@ impl Engine {
     ///
     /// # Errors
     /// See [`EngineError`]. A fault of one stat is not an error of the engine: it is in its status.
-    pub fn start(
+    pub(crate) fn start(
         database: Arc<Database>,
         loaded: &Loaded,
         inputs: Vec<LogInput>,
@@ -161,7 +157,8 @@ impl Engine {
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
             let report = (&control, &pending_faults);
-            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report) {
+            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report)
+            {
                 Ok(stat) => stats.push(stat),
                 Err(error) => {
                     tracing::error!(stat = manifest.ident, "not started: {error}");
@@ -172,8 +169,11 @@ impl Engine {
 
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
-        let context =
-            LaneContext { workers: worker_sends.into(), dictionaries, stopping: Arc::clone(&stopping) };
+        let context = LaneContext {
+            workers: worker_sends.into(),
+            dictionaries,
+            stopping: Arc::clone(&stopping),
+        };
         let plan = resume::plan(&stats, &inputs)?;
         let logs = inputs
             .into_iter()
@@ -195,7 +195,6 @@ impl Engine {
             stats,
             refused,
             logs,
-            once: AtomicBool::new(false),
             projections,
             context: Mutex::new(Some(context.clone())),
             stopping,
@@ -207,7 +206,8 @@ impl Engine {
         });
 
         let (commits, commit_work) = bounded(QUEUED_COMMITS);
-        let mut engine = Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
+        let mut engine =
+            Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
         // Dropped before `engine` if the start fails: its threads end with their last sender.
         let (context, commits) = (context, commits);
         let names: HashMap<LogId, String> =
@@ -241,8 +241,7 @@ impl Engine {
     }
 
     /// Waits until all logs are read to their ends (they must be finite) and everything is committed.
-    pub fn wait_finished(&self) {
-        self.shared.once.store(true, Ordering::Release);
+    pub(crate) fn wait_finished(&self) {
         loop {
             self.shared.lanes.wait_none();
             self.flush();
@@ -255,7 +254,7 @@ impl Engine {
     }
 
     /// Commits what has been folded so far.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let context = self.shared.context.lock().clone();
         if let Some(context) = context {
             let (done, all_done) = bounded(context.workers.len());
@@ -275,7 +274,7 @@ impl Engine {
     }
 
     /// Stops reading, commits everything that was folded, makes it durable and ends all threads.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.lanes.wait_none();
         self.flush();
@@ -320,13 +319,13 @@ impl Engine {
     }
 
     /// Makes durable what is committed.
-    pub fn make_durable(&self) {
+    pub(crate) fn make_durable(&self) {
         durable::make_durable(&self.shared);
     }
 
     /// Numbers since the start; see [`crate::Counters`].
     #[must_use]
-    pub fn counters(&self) -> crate::Counters {
+    pub(crate) fn counters(&self) -> crate::Counters {
         let records = self.shared.stats.iter().map(|stat| stat.written());
         let (mut messages, mut commits) = (0, 0);
         for snapshot in records {
@@ -370,7 +369,7 @@ impl Shared {
         context: &LaneContext,
     ) -> Result<(), EngineError> {
         let projection = Arc::clone(&self.projections[slot.log.mapping()]);
-        let projector = Projector::new(projection, self.options.limits.clone());
+        let projector = Projector::new(projection, self.options.limits);
         let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
         let running = self.lanes.enter();
         if !Arc::ptr_eq(&lane, &slot.live) {
@@ -449,9 +448,6 @@ fn channels(count: usize) -> (Vec<crossbeam_channel::Receiver<Work>>, Vec<Sender
     (ends, sends)
 }
 
-fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, EngineError> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
 }

@@ -22,7 +22,9 @@ pub(super) fn swap_those_level(shared: &Shared) {
             ),
             _ => match swap(shared, stat) {
                 Ok(()) => stat.set_state(StatState::Live, ""),
-                Err(error) => tracing::error!(stat = stat.ident, "rebuild cannot take over: {error}"),
+                Err(error) => {
+                    tracing::error!(stat = stat.ident, "rebuild cannot take over: {error}")
+                }
             },
         }
     }
@@ -36,7 +38,7 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
     shared.database.activate(&store)?;
     fault::point("rebuild_swap");
     shared.database.sync()?;
-    *stat.served.write() = store.reader();
+    *stat.served.write() = store.handle();
     tracing::info!(stat = stat.ident, "rebuilt rows serve");
     Ok(())
 }
@@ -44,13 +46,13 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
 /// What the old rows account for and the new ones cannot, in words.
 fn what_is_lost(shared: &Shared, stat: &StatShared) -> Option<String> {
     let old = stat.served();
-    old.record().positions.iter().filter(|(_, at)| at.messages > 0).find_map(|(id, at)| {
-        match shared.logs.iter().find(|slot| slot.log.id() == *id) {
+    old.record().positions.iter().filter(|(_, at)| at.messages > 0).find_map(
+        |(id, at)| match shared.logs.iter().find(|slot| slot.log.id() == *id) {
             None => Some(format!("log {} is no longer read", at.name)),
             Some(slot) if slot.log.start() > Offset(0) => {
                 Some(format!("log {} no longer reaches back to its start", at.name))
             }
             Some(_) => None,
-        }
-    })
+        },
+    )
 }

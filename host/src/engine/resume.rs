@@ -45,10 +45,10 @@ pub(super) fn open(
     let mut store = open_store(database, manifest, rebuilding)?;
     let served = if rebuilding {
         tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
-        database.open_stored(&manifest.ident)?.reader()
+        database.open_stored(&manifest.ident)?.handle()
     } else {
         database.drop_inactive(&manifest.ident)?;
-        store.reader()
+        store.handle()
     };
     let record = store.snapshot().record().clone();
     if record.commit == 0
@@ -75,7 +75,7 @@ pub(super) fn open(
         worker: index % options.threads.max(1),
         fields,
         filter: TopicFilter::new(&manifest.topics),
-        written: RwLock::new(store.reader()),
+        written: RwLock::new(store.handle()),
         served: RwLock::new(served),
         store: Mutex::new(store),
         epoch: AtomicU64::new(1),
@@ -104,7 +104,10 @@ fn open_store(
     match open() {
         Err(StoreError::Damaged { .. }) => {
             let aside = database.set_aside(&manifest.ident, "damaged rows")?;
-            tracing::error!(stat = manifest.ident, "its rows are damaged and are rebuilt: {aside:?}");
+            tracing::error!(
+                stat = manifest.ident,
+                "its rows are damaged and are rebuilt: {aside:?}"
+            );
             open()
         }
         outcome => outcome,
@@ -116,9 +119,9 @@ pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), Store
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
     *store = open_store(database, &stat.manifest, rebuilding)?;
-    *stat.written.write() = store.reader();
+    *stat.written.write() = store.handle();
     if !rebuilding {
-        *stat.served.write() = store.reader();
+        *stat.served.write() = store.handle();
     }
     Ok(())
 }
@@ -198,7 +201,8 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
     {
         let ends = log.end()?.offset;
         let found = log.fingerprint(position)?;
-        if position > ends || found.is_some_and(|hash| at.fingerprint != 0 && hash != at.fingerprint)
+        if position > ends
+            || found.is_some_and(|hash| at.fingerprint != 0 && hash != at.fingerprint)
         {
             return Err(PlaceError::Diverged(format!(
                 "log {} no longer holds the message at offset {} that was folded last: it was \

@@ -107,7 +107,7 @@ impl StatShared {
         let mut health = self.health.lock();
         if health.state != state {
             health.since_us = crate::clock::now_us();
-            tracing::info!(stat = self.ident, state = ?state, "state changed");
+            tracing::debug!(stat = self.ident, "now {state}");
         }
         health.state = state;
         health.reason = reason.into();

@@ -1,6 +1,6 @@
 //! What can be said of a running engine from outside: completeness, lag, progress.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
@@ -9,8 +9,7 @@ use super::stat::StatShared;
 use crate::clock::now_us;
 use crate::log::Offset;
 use crate::query::{
-    CompleteUntil, Fault, LogStatus, PositionStatus, Progress, StatState, StatStatus, TimeSpan,
-    UtcTime,
+    CompleteUntil, Fault, LogStatus, Progress, StatState, StatStatus, StatView, UtcTime,
 };
 use crate::store::StatRecord;
 
@@ -19,7 +18,7 @@ const COMPLETE: &str = "complete/";
 
 impl Shared {
     /// Up to when `stat` accounts for all that reached its logs: the minimum over them.
-    pub(crate) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
+    pub(super) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
         let skipped = record.skipped.iter().filter_map(|span| span.from_us).min();
         let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).peekable();
         if logs.peek().is_none() {
@@ -43,11 +42,14 @@ impl Shared {
     }
 
     /// What a stat is doing, in one word.
-    pub(crate) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
+    pub(super) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
         let state = stat.health.lock().state;
         let settled = matches!(
             state,
-            StatState::Quarantined | StatState::Failed | StatState::Rebuilding | StatState::Detached
+            StatState::Quarantined
+                | StatState::Failed
+                | StatState::Rebuilding
+                | StatState::Detached
         );
         if settled {
             return state;
@@ -85,47 +87,39 @@ impl Shared {
     }
 
     /// Everything that is known of one stat.
-    pub(crate) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
-        let served = stat.served();
-        let snapshot = stat.written();
-        let record = snapshot.record();
-        let models: BTreeMap<String, u64> = served
-            .models()
-            .iter()
-            .enumerate()
-            .map(|(index, model)| (model.name.clone(), served.rows(index)))
-            .collect();
-        let slots: Vec<&LogSlot> = self
-            .logs
-            .iter()
-            .filter(|slot| slot.read_by(&stat.ident))
-            .map(|slot| &**slot)
-            .collect();
+    pub(super) fn stat_status(&self, stat: &StatShared, boot: u64) -> StatStatus {
+        let written = stat.written();
+        let record = written.record();
+        let complete_until = self.complete_until(stat, record);
+        let state = self.state_of(stat, record);
+        // Positions and counts are those of the rows being written: a rebuild's, while there is one.
+        let version = format!("{boot}.{}", stat.served().version());
+        let mut status = StatStatus::stored(&StatView {
+            snapshot: Arc::clone(&written),
+            version,
+            complete_until,
+            state,
+        });
+        let slots: Vec<&LogSlot> =
+            self.logs.iter().filter(|slot| slot.read_by(&stat.ident)).map(|slot| &**slot).collect();
         let lag = |slot: &LogSlot| {
             let end = slot.log.end().ok()?.offset;
             slot.log.count(position(slot, record)..end)
         };
-        let complete_until = self.complete_until(stat, record);
-        let state = self.state_of(stat, record);
-        let health = stat.health.lock();
-        let mut status = stat_status_at_rest(&stat.ident, record, format!("{boot}.{}", record.commit));
         for slot in &slots {
             if let Some(known) = status.positions.get_mut(&slot.log.id()) {
                 known.lag_messages = lag(slot);
             }
         }
+        let health = stat.health.lock();
         StatStatus {
-            state,
             reason: (!health.reason.is_empty()).then(|| health.reason.clone()),
-            rows: served.rows(0),
-            models,
             lag_messages: slots.iter().map(|slot| lag(slot)).sum(),
             lag_s: match complete_until {
                 CompleteUntil::At(time_us) => Some((now_us() - time_us).max(0) as f64 / 1e6),
                 CompleteUntil::End => Some(0.0),
                 CompleteUntil::Unknown => None,
             },
-            complete_until,
             last_error: health
                 .last_error
                 .as_ref()
@@ -146,51 +140,6 @@ impl Shared {
     }
 }
 
-/// What the record alone tells of a stat: all there is when no host runs.
-pub(crate) fn stat_status_at_rest(ident: &str, record: &StatRecord, version: String) -> StatStatus {
-    let mut rejects: BTreeMap<String, u64> = BTreeMap::new();
-    for (reject, count) in record.positions.values().flat_map(|position| &position.rejects) {
-        let name = serde_json::to_value(reject).ok();
-        let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or("other").to_owned();
-        *rejects.entry(name).or_default() += count;
-    }
-    StatStatus {
-        ident: ident.to_owned(),
-        state: StatState::Detached,
-        version,
-        positions: record
-            .positions
-            .iter()
-            .map(|(id, position)| {
-                let status = PositionStatus {
-                    name: position.name.clone(),
-                    end: position.end,
-                    messages: position.messages,
-                    lag_messages: None,
-                };
-                (*id, status)
-            })
-            .collect(),
-        messages: record.messages,
-        rejects,
-        too_late: record.too_late,
-        before_cutoff: record.before_cutoff,
-        dead_letters: record.dead_letters,
-        cutoff: record.cutoff_us.map(UtcTime),
-        largest_time: record.largest_time_us.map(UtcTime),
-        skipped: record
-            .skipped
-            .iter()
-            .map(|span| TimeSpan {
-                from: UtcTime(span.from_us.unwrap_or(0)),
-                to: UtcTime(span.to_us.unwrap_or(0)),
-                reason: span.reason.clone(),
-            })
-            .collect(),
-        ..StatStatus::default()
-    }
-}
-
 /// The completeness that a host left behind for a stat.
 pub(crate) fn complete_at_rest(database: &crate::store::Database, ident: &str) -> CompleteUntil {
     let kept = database.get_meta(&format!("{COMPLETE}{ident}")).ok().flatten();
@@ -207,7 +156,8 @@ fn level_in(slot: &LogSlot, record: &StatRecord) -> bool {
 }
 
 fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
-    match slot.live.seen() {
+    let lacks = slot.log.lacks_from_us().map_or(CompleteUntil::End, CompleteUntil::At);
+    let read = match slot.live.seen() {
         Some(seen) if position(slot, record) >= seen.offset => {
             if seen.finished {
                 CompleteUntil::End
@@ -219,7 +169,8 @@ fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
             Some(time_us) => CompleteUntil::At(time_us),
             None => CompleteUntil::Unknown,
         },
-    }
+    };
+    read.and(lacks)
 }
 
 fn progress(slots: &[&LogSlot], record: &StatRecord) -> Option<Progress> {

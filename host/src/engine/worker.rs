@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use statmill_plugin_api::abi::{PluginInstance, StatBox};
+use statmill_plugin_api::encoding::BlockWriter;
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::abi;
@@ -17,7 +18,7 @@ use super::commit::{Commit, CommitWork, Progress};
 use super::stat::{Fault, StatShared};
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
-use crate::store::StatRecord;
+use crate::store::{KeyBounds, Order, StatRecord};
 
 /// Increments beyond either bound force a checkpoint at once.
 const MAX_ROWS: u64 = 65_536;
@@ -122,17 +123,55 @@ fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
     }
 }
 
+/// Rows handed over in one block.
+const RESTORE_ROWS: usize = 4096;
+
+/// Hands all earlier rows of a stat that asks for them to its new instance.
+fn restore(shared: &StatShared, instance: &mut StatBox) -> Result<(), String> {
+    let snapshot = shared.written();
+    let models = snapshot.models();
+    let most = shared.manifest.max_rows.unwrap_or(0);
+    // Roll-ups are the host's own: the stat knows only the models it declared.
+    let declared = models.iter().enumerate().filter(|(_, stored)| !stored.name.contains('@'));
+    for (table, stored) in declared {
+        let rows = snapshot.rows(table);
+        if rows > most {
+            return Err(format!(
+                "its model {} has {rows} rows, more than the {most} it takes at a start",
+                stored.name
+            ));
+        }
+        let mut block = BlockWriter::new();
+        for row in snapshot.scan(table, &KeyBounds::default(), Order::Asc, 0) {
+            let (key, value) = row.map_err(|error| error.to_string())?;
+            block.push(&key, &value);
+            if block.rows() as usize >= RESTORE_ROWS {
+                abi::restore(instance, stored.source, block.as_bytes())?;
+                block = BlockWriter::new();
+            }
+        }
+        abi::restore(instance, stored.source, block.as_bytes())?;
+    }
+    Ok(())
+}
+
 impl Running {
     fn new(
         shared: Arc<StatShared>,
         epoch: u64,
         record: &StatRecord,
     ) -> Result<Self, (Arc<StatShared>, String)> {
-        let PluginInstance { stat: instance, .. } =
-            match shared.plugin.create(&shared.ident, &shared.config) {
-                Ok(instance) => instance,
-                Err(reason) => return Err((shared, reason)),
-            };
+        let created = shared.plugin.create(&shared.ident, &shared.config);
+        let started = created.and_then(|PluginInstance { stat: mut instance, .. }| {
+            if shared.manifest.restore {
+                restore(&shared, &mut instance)?;
+            }
+            Ok(instance)
+        });
+        let instance = match started {
+            Ok(instance) => instance,
+            Err(reason) => return Err((shared, reason)),
+        };
         Ok(Self {
             epoch,
             instance,

@@ -14,6 +14,7 @@ use statmill_plugin_api::manifest::ValueKind;
 use super::problem::Problem;
 use super::rows::find;
 use super::{Answer, App};
+use crate::query::params::PARAMS;
 use crate::query::shape::ModelShape;
 use crate::query::{Column, StatView};
 
@@ -66,6 +67,7 @@ pub(super) async fn get(
         "type": "array",
         "items": { "type": "object", "properties": properties, "required": names },
         "models": models,
+        "parameters": PARAMS,
     }))
     .into_response())
 }

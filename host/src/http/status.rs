@@ -34,11 +34,13 @@ struct Readiness {
     complete_until: CompleteUntil,
 }
 
-/// Every stat was level once, and the host is not stopping.
+/// Every stat was level once, and the host is not stopping. Which stats there are is told only
+/// where everyone may query.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Answer {
     if app.shutdown.is_asked() {
         return Err(Problem::busy("the host is stopping", 5));
     }
+    let is_told = app.options.tokens.query.is_none();
     let stats: Vec<_> = app
         .catalog
         .status()
@@ -52,8 +54,14 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Answer {
         })
         .collect();
     if app.catalog.ready() {
-        let body = serde_json::json!({ "ready": true, "stats": stats });
+        let mut body = serde_json::json!({ "ready": true });
+        if is_told {
+            body["stats"] = serde_json::json!(stats);
+        }
         return Ok((NEVER_STORED, Json(body)).into_response());
+    }
+    if !is_told {
+        return Err(Problem::busy("not level with the logs yet", 1));
     }
     let behind: Vec<_> = stats
         .iter()

@@ -14,12 +14,11 @@ use super::LoadError;
 /// The default layout check admits plugins with the same or a newer API; the swapped one admits
 /// older plugins, whose API is a prefix of ours.
 pub(super) fn map(file: &Path, private: &Path) -> Result<PluginModule_Ref, LoadError> {
-    let incompatible =
-        |reason: String| LoadError::Incompatible { path: file.into(), reason };
+    let incompatible = |reason: String| LoadError::Incompatible { path: file.into(), reason };
     // Not `RootModule::load_from`: it caches one library per root module type, so a second plugin
     // would silently get the first one's code.
-    let header = lib_header_from_path(private)
-        .map_err(|error| incompatible(brief(&error.to_string())))?;
+    let header =
+        lib_header_from_path(private).map_err(|error| incompatible(brief(&error.to_string())))?;
     header.init_root_module::<PluginModule_Ref>().or_else(|error| {
         let refused = |error: LibraryError| incompatible(brief(&error.to_string()));
         let Some(theirs) = header.layout() else { return Err(refused(error)) };

@@ -92,15 +92,16 @@ pub fn load_folders(folders: &[PathBuf], copies: &Path) -> Loaded {
                     admit(&file, copies, &mut owners, &mut loaded);
                 }
             }
-            Err(error) => loaded.reports.push(PluginReport {
-                error: Some(error.to_string()),
-                ..PluginReport::of(folder)
-            }),
+            Err(error) => loaded
+                .reports
+                .push(PluginReport { error: Some(error.to_string()), ..PluginReport::of(folder) }),
         }
     }
     for report in &loaded.reports {
         match &report.error {
-            Some(error) => tracing::error!(path = %report.path.display(), "plugin left out: {error}"),
+            Some(error) => {
+                tracing::error!(path = %report.path.display(), "plugin left out: {error}")
+            }
             None => tracing::info!(
                 path = %report.path.display(),
                 stats = report.stats.len(),
@@ -130,12 +131,7 @@ fn library_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-fn admit(
-    file: &Path,
-    copies: &Path,
-    owners: &mut HashMap<String, PathBuf>,
-    loaded: &mut Loaded,
-) {
+fn admit(file: &Path, copies: &Path, owners: &mut HashMap<String, PathBuf>, loaded: &mut Loaded) {
     let mut report = PluginReport::of(file);
     let plugin = match load(file, copies) {
         Ok(plugin) => Arc::new(plugin),
@@ -179,8 +175,9 @@ fn check_manifest(stat: &StatManifest) -> Result<(), String> {
         && stat.ident.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         && !stat.ident.starts_with(['.', '_']);
     if !ident_ok {
-        return Err("an ident has 1 to 128 of a-z A-Z 0-9 - _ . and does not start with . or _"
-            .to_owned());
+        return Err(
+            "an ident has 1 to 128 of a-z A-Z 0-9 - _ . and does not start with . or _".to_owned()
+        );
     }
     if stat.models.is_empty() {
         return Err("it has no model".to_owned());
@@ -197,7 +194,8 @@ fn check_manifest(stat: &StatManifest) -> Result<(), String> {
             return Err(format!("model {:?} has no measures", model.name));
         }
         for rollup in &model.rollups {
-            let fits = model.window_s.is_some_and(|s| rollup.window_s > s && rollup.window_s % s == 0);
+            let fits =
+                model.window_s.is_some_and(|s| rollup.window_s > s && rollup.window_s % s == 0);
             if !fits {
                 return Err(format!(
                     "model {:?}: a roll-up's window is a larger multiple of the model's",
@@ -274,8 +272,8 @@ impl PluginReport {
 /// # Errors
 /// [`LoadError::Io`] naming the first place where it was looked for.
 pub fn library_beside_program(name: &str) -> Result<PathBuf, LoadError> {
-    let program = std::env::current_exe()
-        .map_err(|source| LoadError::Io { path: name.into(), source })?;
+    let program =
+        std::env::current_exe().map_err(|source| LoadError::Io { path: name.into(), source })?;
     let folder = program.parent().unwrap_or(Path::new("."));
     let file = format!("lib{}.so", name.replace('-', "_"));
     // `deps` first: the copy beside the program is made only for a crate built by its own name.

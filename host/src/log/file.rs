@@ -202,22 +202,21 @@ impl FileLog {
             into.spans.push((start as u32, len as u32));
             into.offsets.push(run.base + at);
         }
-        let kept = into.text.len();
-        let mut next = at + kept as u64;
+        let mut next = at + into.text.len() as u64;
+        let mut passed = Vec::with_capacity(STEP);
         while next < run.len {
-            into.text.truncate(kept);
+            passed.clear();
             let want = (run.len - next).min(STEP as u64) as usize;
-            let got = run.content.read_into(next, want, &mut into.text)?;
+            let got = run.content.read_into(next, want, &mut passed)?;
             if got < want {
                 return Ok(Outcome::Changed);
             }
-            if let Some(feed) = memchr::memchr(b'\n', &into.text[kept..]) {
+            if let Some(feed) = memchr::memchr(b'\n', &passed) {
                 next += feed as u64 + 1;
                 break;
             }
             next += got as u64;
         }
-        into.text.truncate(kept);
         into.range.end = Offset(run.base + next);
         Ok(if self.changed(run)? { Outcome::Changed } else { Outcome::Read })
     }
@@ -362,6 +361,19 @@ impl Log for FileLog {
 
     fn count(&self, _range: Range<Offset>) -> Option<u64> {
         None
+    }
+
+    fn lacks_from_us(&self) -> Option<i64> {
+        // When what was lost had happened is not known: it was before it was missed.
+        (!self.losses().is_empty()).then_some(0)
+    }
+
+    fn describe(&self, status: &mut crate::query::LogStatus) {
+        status.holes = self
+            .losses()
+            .into_iter()
+            .map(|loss| crate::query::Hole { start: loss.from, end: loss.to, reason: loss.reason })
+            .collect();
     }
 
     fn bytes(&self, range: Range<Offset>) -> u64 {

@@ -18,6 +18,7 @@ use super::segment::{
 };
 use super::{Log, LogEnd, LogError, LogId, Offset, Records};
 use crate::project::Mapping;
+use crate::query::{Fault, FillStatus, LogStatus, TimeSpan, UtcTime};
 
 const FILE: &str = "fill.json";
 const FORMAT: u32 = 1;
@@ -52,6 +53,8 @@ pub enum FillState {
     Complete,
     /// Fetching was given up; it may be begun again.
     Failed {
+        /// When, µs since 1970.
+        at_us: i64,
         /// Why.
         reason: String,
     },
@@ -68,6 +71,17 @@ pub struct Hole {
     pub reason: String,
 }
 
+/// How far fetching got: committed with the records it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Where it goes on; the beginning for a new fill.
+    pub next: Cursor,
+    /// Messages left out because a log holds them.
+    pub known: u64,
+    /// Rows that were no messages.
+    pub rejected: u64,
+}
+
 /// A log made of history.
 #[derive(Debug)]
 pub struct Fill {
@@ -75,6 +89,7 @@ pub struct Fill {
     log: SegmentLog,
     mapping: Mapping,
     header: Mutex<FillHeader>,
+    fetched: Mutex<Fetched>,
 }
 
 impl Fill {
@@ -156,8 +171,18 @@ impl Fill {
         if header.state == FillState::Complete {
             log.finish();
         }
-        let mapping = header.mapping.clone();
-        let fill = Self { dir: dir.to_owned(), log, mapping, header: Mutex::new(header) };
+        let fetched = match log.cursor()? {
+            None => Fetched::default(),
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| log.io("read the cursor", error.into()))?,
+        };
+        let fill = Self {
+            dir: dir.to_owned(),
+            log,
+            mapping: header.mapping.clone(),
+            header: Mutex::new(header),
+            fetched: Mutex::new(fetched),
+        };
         if create {
             fill.change(|_| ())?;
         }
@@ -190,15 +215,10 @@ impl Fill {
         (header.state == FillState::Complete).then_some(header.from_us..header.to_us)
     }
 
-    /// Where fetching goes on; the beginning for a new fill.
-    ///
-    /// # Errors
-    /// [`LogError::Io`].
-    pub fn cursor(&self) -> Result<Cursor, LogError> {
-        let bytes = self.log.cursor()?;
-        Ok(Cursor(
-            bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
-        ))
+    /// How far fetching got.
+    #[must_use]
+    pub fn fetched(&self) -> Fetched {
+        self.fetched.lock().clone()
     }
 
     /// Adds a stat to the readers, durably.
@@ -222,6 +242,17 @@ impl Fill {
         })
     }
 
+    /// Removes the fill's files: nobody reads it any more, and it is out of the seam.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; what is left is removed by [`Fill::open_all`].
+    pub fn delete(&self) -> Result<(), LogError> {
+        // First: a folder without it is one whose making was not finished.
+        std::fs::remove_file(self.dir.join(FILE))
+            .and_then(|()| std::fs::remove_dir_all(&self.dir))
+            .map_err(|source| self.log.io("remove the fill", source))
+    }
+
     /// What was acknowledged and can no longer be read.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
@@ -240,15 +271,19 @@ impl Fill {
         self.log.hold(from)
     }
 
-    /// Appends rows, the matches made for them and the cursor behind them, in one step.
+    /// Appends rows, the matches made for them and how far fetching got with them, in one step.
     pub(super) fn commit(
         &self,
         entries: &Entries,
         matched: Vec<Match>,
-        cursor: &Cursor,
+        fetched: Fetched,
     ) -> Result<(), LogError> {
-        let cursor = Some(cursor.0.clone().into_bytes());
-        self.log.commit(entries, &Extras { keys: Vec::new(), matched, cursor }).map(|_| ())
+        let cursor = serde_json::to_vec(&fetched)
+            .map_err(|error| self.log.io("write the cursor", error.into()))?;
+        let extras = Extras { keys: Vec::new(), matched, cursor: Some(cursor) };
+        self.log.commit(entries, &extras)?;
+        *self.fetched.lock() = fetched;
+        Ok(())
     }
 
     pub(super) fn add_hole(&self, hole: Hole) -> Result<(), LogError> {
@@ -330,6 +365,45 @@ impl Log for Fill {
 
     fn bytes(&self, range: Range<Offset>) -> u64 {
         self.log.bytes(range)
+    }
+
+    fn lacks_from_us(&self) -> Option<i64> {
+        let header = self.header.lock();
+        let holes = header.holes.iter().map(|hole| hole.from_us);
+        let unfetched = (header.state != FillState::Complete).then_some(header.from_us);
+        holes.chain(unfetched).min()
+    }
+
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        self.log.smallest_time_from(from)
+    }
+
+    fn describe(&self, status: &mut LogStatus) {
+        let (header, fetched) = (self.header(), self.fetched());
+        status.losses.extend(header.holes.iter().map(|hole| TimeSpan {
+            log: None,
+            from: Some(UtcTime(hole.from_us)),
+            to: Some(UtcTime(hole.to_us)),
+            reason: hole.reason.clone(),
+        }));
+        status.fills.push(FillStatus {
+            id: Some(self.id()),
+            history: header.history,
+            from: UtcTime(header.from_us),
+            to: UtcTime(header.to_us),
+            stats: header.readers.into_iter().collect(),
+            messages: self.log.end_offset().0,
+            duplicates: fetched.known,
+            finished: header.state == FillState::Complete,
+            last_error: match header.state {
+                FillState::Failed { at_us, reason } => {
+                    Some(Fault { at: UtcTime(at_us), text: reason })
+                }
+                _ => None,
+            },
+            ..FillStatus::default()
+        });
+        self.log.describe(status);
     }
 
     fn mapping(&self) -> &Mapping {

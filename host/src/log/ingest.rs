@@ -14,8 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::identity::{content_hash, identity_hash, key_hash};
 use super::journal::{AppendError, Journal, Submission};
-use super::segment::{Entries, KeyEntry, now_us};
+use super::segment::{Entries, KeyEntry};
 use super::{Log, LogError};
+use crate::clock::now_us;
 use crate::project::{Limits, Mapping, Reject, envelope};
 use split::Form;
 

@@ -5,6 +5,10 @@
 //! within the [horizon](super::horizon) or in a fill; without identity it never is, except that a message
 //! fetched from history is matched one to one by content ([`super::seam`]).
 
+mod group;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
@@ -15,13 +19,13 @@ use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
 
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
-use super::seam::{Known, Live, SeamIndex};
-use super::segment::{
-    Committed, Entries, Extras, Hold, KeyEntry, Loss, Match, Retention, SegmentLog, SegmentOptions,
-    now_us,
-};
+use super::seam::SeamIndex;
+use super::segment::{Entries, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions};
 use super::{Log, LogEnd, LogError, LogId, Offset, Records};
+use crate::clock::now_us;
 use crate::project::Mapping;
+use crate::query::{self, LogStatus, UtcTime};
+use group::Group;
 
 /// Bytes of text after which a group commit takes no further request.
 const GROUP_BYTES: usize = 32 << 20;
@@ -236,100 +240,6 @@ impl Journal {
     }
 }
 
-/// Submissions that become durable together.
-#[derive(Default)]
-struct Group<'a> {
-    live: Option<Live<'a>>,
-    entries: Entries,
-    extras: Extras,
-    /// Ranges count from the group's first record until it is sealed.
-    verdicts: Vec<Result<Receipt, AppendError>>,
-}
-
-impl Group<'_> {
-    /// Takes what is new of a submission into the group.
-    fn judge(
-        &mut self,
-        submission: &Submission,
-        horizon: &mut Horizon,
-    ) -> Result<Result<Receipt, AppendError>, LogError> {
-        if let Some(key) = &submission.key
-            && let Some(known) = horizon.key(key.key)
-        {
-            if known.body != key.body {
-                return Ok(Err(AppendError::KeyReused));
-            }
-            return Ok(Ok(Receipt {
-                range: Offset(0)..Offset(0),
-                accepted: known.accepted,
-                duplicates: known.duplicates,
-                rejected: known.rejected,
-                repeated: true,
-            }));
-        }
-        let first = self.entries.len();
-        for row in 0..submission.entries.len() {
-            let entries = &submission.entries;
-            let (identity, content) = (entries.identities[row], entries.contents[row]);
-            let time_us = entries.times[row];
-            if identity != 0 && horizon.knows(identity) {
-                continue;
-            }
-            let known = match &mut self.live {
-                Some(live) => live.judge(identity, content, time_us)?,
-                None => Known::New,
-            };
-            match known {
-                Known::New => {
-                    if identity != 0 {
-                        horizon.insert(identity);
-                    }
-                    self.entries.push_from(entries, row);
-                }
-                Known::Duplicate => {}
-                Known::Copy => self.extras.matched.push(Match { content, identity, time_us }),
-            }
-        }
-        let accepted = self.entries.len() - first;
-        let receipt = Receipt {
-            range: Offset(first as u64)..Offset(self.entries.len() as u64),
-            accepted: accepted as u32,
-            duplicates: (submission.entries.len() - accepted) as u32,
-            rejected: submission.rejected,
-            repeated: false,
-        };
-        if let Some(key) = submission.key {
-            let entry = KeyEntry {
-                accepted: receipt.accepted,
-                duplicates: receipt.duplicates,
-                rejected: receipt.rejected,
-                ..key
-            };
-            horizon.insert_key(entry);
-            self.extras.keys.push(entry);
-        }
-        Ok(Ok(receipt))
-    }
-
-    /// Tells horizon and receipts where the records went.
-    fn seal(&mut self, committed: &Committed, horizon: &mut Horizon) {
-        let mut row = 0;
-        for (first, records, arrival_us) in &committed.blocks {
-            let identities = &self.entries.identities[row..row + *records as usize];
-            let ids = identities.iter().filter(|identity| **identity != 0).count();
-            horizon.seal(*first, *arrival_us, ids);
-            row += *records as usize;
-        }
-        self.extras.keys.iter().for_each(|entry| horizon.seal_key(entry));
-        horizon.trim();
-        let base = committed.range.start.0;
-        for receipt in self.verdicts.iter_mut().flatten() {
-            receipt.range.start.0 += base;
-            receipt.range.end.0 += base;
-        }
-    }
-}
-
 impl Log for Journal {
     fn id(&self) -> LogId {
         self.log.id()
@@ -375,6 +285,20 @@ impl Log for Journal {
 
     fn bytes(&self, range: Range<Offset>) -> u64 {
         self.log.bytes(range)
+    }
+
+    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        self.log.smallest_time_from(from)
+    }
+
+    fn describe(&self, status: &mut LogStatus) {
+        let horizon = self.horizon();
+        status.horizon = Some(query::HorizonStatus {
+            since: horizon.horizon_since_us.map(UtcTime),
+            identities: horizon.horizon_ids,
+            short: horizon.short,
+        });
+        self.log.describe(status);
     }
 
     fn release(&self, below: Offset) {
@@ -440,6 +364,3 @@ fn again(error: &LogError) -> LogError {
         other => LogError::Damaged { log: String::new(), at: Offset(0), reason: other.to_string() },
     }
 }
-
-#[cfg(test)]
-mod tests;

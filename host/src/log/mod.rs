@@ -6,8 +6,8 @@
 
 pub mod coverage;
 pub mod demo;
-pub mod fill;
 pub mod file;
+pub mod fill;
 pub mod history;
 pub mod horizon;
 pub mod identity;
@@ -132,6 +132,11 @@ pub trait Log: Send + Sync {
     /// Smallest event time of the records from `from` on; `None` when unknown.
     fn smallest_time_from(&self, from: Offset) -> Option<i64> {
         let _ = from;
+        None
+    }
+    /// Event time from which the log is known to lack messages: what a fill has still to fetch, or could
+    /// not. `None` = it lacks none.
+    fn lacks_from_us(&self) -> Option<i64> {
         None
     }
     /// Tells what is special about the log: horizon, holes, fills, losses.

@@ -33,8 +33,3 @@ pub use tables::Table;
 
 pub(crate) use meta::{read_json, write_json};
 pub(crate) use segments::Committed;
-
-/// The clock, µs since 1970.
-pub(crate) fn now_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
-}

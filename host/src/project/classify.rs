@@ -5,6 +5,8 @@
 pub(super) struct Masks {
     pub(super) quotes: u64,
     pub(super) backslashes: u64,
+    /// Controls (below the blank) and what is not ASCII (above 127).
+    pub(super) unusual: u64,
     /// `{ } [ ]`
     pub(super) brackets: u64,
     /// Brackets, `:` and `,`.
@@ -26,10 +28,11 @@ pub(super) struct Scalar;
 impl Classify for Scalar {
     #[inline(always)]
     fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = Masks { quotes: 0, backslashes: 0, brackets: 0, marks: 0 };
+        let mut masks = Masks { quotes: 0, backslashes: 0, unusual: 0, brackets: 0, marks: 0 };
         for (at, &byte) in block.iter().enumerate() {
             masks.quotes |= u64::from(byte == b'"') << at;
             masks.backslashes |= u64::from(byte == b'\\') << at;
+            masks.unusual |= u64::from(!matches!(byte, b' '..=0x7f)) << at;
             masks.brackets |= u64::from(matches!(byte | 0x20, b'{' | b'}')) << at;
             masks.marks |= u64::from(matches!(byte, b':' | b',')) << at;
         }

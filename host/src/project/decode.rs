@@ -103,14 +103,6 @@ pub(super) enum Text<'a> {
     Escaped(&'a str),
 }
 
-impl<'a> Text<'a> {
-    pub(super) fn as_str(self) -> &'a str {
-        match self {
-            Self::Plain(text) | Self::Escaped(text) => text,
-        }
-    }
-}
-
 /// Checks what stands between the quotes of a string.
 #[inline]
 pub(super) fn text(inside: &[u8]) -> Option<Text<'_>> {

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use statmill_plugin_api::abi::RStr;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::abi::DictionaryAbi;
+use statmill_plugin_api::abi::RStr;
 use statmill_plugin_api::manifest::FieldKind;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -78,8 +78,8 @@ impl Dictionaries {
         current.clone()
     }
 
-    pub(super) fn hash(&self, text: &str) -> u64 {
-        xxh3_64_with_seed(text.as_bytes(), self.seed)
+    pub(super) fn hash(&self, text: &[u8]) -> u64 {
+        xxh3_64_with_seed(text, self.seed)
     }
 }
 
@@ -244,16 +244,17 @@ impl Recent {
         self.slots.fill((0, 0));
     }
 
-    /// As [`Dictionary::code`].
+    /// As [`Dictionary::code`]; `None` where `text` is not UTF-8, which only a text not met lately need
+    /// be asked.
     #[inline]
-    pub(super) fn code(&mut self, dictionary: &Dictionary, hash: u64, text: &str) -> u32 {
+    pub(super) fn code(&mut self, dictionary: &Dictionary, hash: u64, text: &[u8]) -> Option<u32> {
         let slot = &mut self.slots[(hash >> (64 - RECENT.ilog2())) as usize];
-        if slot.1 != 0 && slot.0 == hash && dictionary.text(slot.1 - 1) == text {
-            return slot.1 - 1;
+        if slot.1 != 0 && slot.0 == hash && dictionary.text(slot.1 - 1).as_bytes() == text {
+            return Some(slot.1 - 1);
         }
-        let code = dictionary.code(hash, text);
+        let code = dictionary.code(hash, std::str::from_utf8(text).ok()?);
         *slot = (hash, code.wrapping_add(1));
-        code
+        Some(code)
     }
 }
 
@@ -282,7 +283,7 @@ mod tests {
                     for at in (0..texts.len()).map(|at| (at + turn * 130) % texts.len()) {
                         let text = &texts[at];
                         let column = generation.column(0).unwrap();
-                        codes[at] = column.code(dictionaries.hash(text), text);
+                        codes[at] = column.code(dictionaries.hash(text.as_bytes()), text);
                         assert_eq!(generation.text(0, codes[at]), text);
                     }
                     codes
@@ -316,8 +317,9 @@ mod tests {
     fn texts_of_equal_hash_have_their_own_codes() {
         let dictionary = Dictionary::default();
         let mut recent = Recent::new();
-        let codes = ["a", "b", "a", "b"].map(|text| recent.code(&dictionary, 7, text));
-        assert_eq!(codes, [0, 1, 0, 1]);
+        let codes = [b"a", b"b", b"a", b"b"].map(|text| recent.code(&dictionary, 7, text));
+        assert_eq!(codes, [0, 1, 0, 1].map(Some));
+        assert_eq!(recent.code(&dictionary, 7, b"\xff"), None);
     }
 
     #[test]
@@ -327,7 +329,7 @@ mod tests {
             let first = dictionaries.current();
             for text in ["a", "b", "c"] {
                 assert_eq!(dictionaries.current().id(), first.id());
-                first.topics().code(dictionaries.hash(text), text);
+                first.topics().code(dictionaries.hash(text.as_bytes()), text);
             }
             let second = dictionaries.current();
             assert_ne!(second.id(), first.id());

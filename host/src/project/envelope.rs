@@ -103,7 +103,7 @@ impl EnvelopeReader {
 
 /// The text that was found, if it is text.
 fn string(found: Found, text: &[u8]) -> Option<Cow<'_, str>> {
-    if found.tag != Tag::String {
+    if !found.is_string() {
         return None;
     }
     match decode::text(found.inside(text))? {
@@ -119,7 +119,7 @@ fn string(found: Found, text: &[u8]) -> Option<Cow<'_, str>> {
 /// The time that was found, if it is one.
 pub(super) fn time_of(found: Found, text: &[u8]) -> Option<i64> {
     match found.tag {
-        Tag::String | Tag::Scalar => time::parse(found.bytes(text)),
+        Tag::Plain | Tag::String | Tag::Scalar => time::parse(found.bytes(text)),
         Tag::Missing | Tag::Broken | Tag::Container => None,
     }
 }

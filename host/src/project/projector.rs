@@ -119,7 +119,8 @@ impl Projector {
             return Err(Reject::NoTopic);
         };
         let hash = dictionaries.hash(topic);
-        batch.topics.push(topics.code(batch.generation.topics(), hash, topic));
+        let topic = topics.code(batch.generation.topics(), hash, topic).ok_or(Reject::NoTopic)?;
+        batch.topics.push(topic);
         batch.times.push(time_us);
         let mut sink = Sink {
             place,
@@ -169,10 +170,12 @@ struct Sink<'a> {
 impl Sink<'_> {
     fn code(&mut self, found: Found, number: usize, recent: &mut Recent, column: &mut Column) {
         let code = match (found.tag, self.generation.column(number)) {
-            (Tag::String, Some(dictionary)) => string(found, self.place.text, self.scratch)
-                .ok_or(state::INVALID)
-                .map(|text| recent.code(dictionary, self.dictionaries.hash(text), text)),
-            (Tag::String, None) => Err(state::INVALID),
+            (Tag::Plain | Tag::String, Some(dictionary)) => {
+                let text = string(found, self.place.text, self.scratch);
+                let code = |text| recent.code(dictionary, self.dictionaries.hash(text), text);
+                text.and_then(code).ok_or(state::INVALID)
+            }
+            (Tag::Plain | Tag::String, None) => Err(state::INVALID),
             _ => Err(self.other(found)),
         };
         column.states.push(code.err().unwrap_or(state::VALUE));
@@ -191,8 +194,8 @@ impl Sink<'_> {
             (_, Tag::Missing) => Err(state::MISSING),
             (_, Tag::Broken) => Err(state::INVALID),
             (FieldKind::Raw | FieldKind::Doc, _) => self.raw(found),
-            (FieldKind::Str, Tag::String) => self.text(found).ok_or(state::INVALID),
-            (FieldKind::Time, Tag::String) => {
+            (FieldKind::Str, Tag::Plain | Tag::String) => self.text(found).ok_or(state::INVALID),
+            (FieldKind::Time, Tag::Plain | Tag::String) => {
                 let text = string(found, self.place.text, self.scratch).ok_or(state::INVALID)?;
                 time::rfc3339(text).map(i64::cast_unsigned).ok_or(state::WRONG_TYPE)
             }
@@ -210,6 +213,7 @@ impl Sink<'_> {
             Tag::Missing => state::MISSING,
             Tag::Broken => state::INVALID,
             Tag::Container => state::WRONG_TYPE,
+            Tag::Plain => state::WRONG_TYPE,
             Tag::String => match decode::text(found.inside(self.place.text)) {
                 Some(_) => state::WRONG_TYPE,
                 None => state::INVALID,
@@ -229,6 +233,7 @@ impl Sink<'_> {
                 Some(Literal::Null) => return Err(state::NULL),
                 literal => literal.is_some(),
             },
+            Tag::Plain => true,
             Tag::String => decode::text(found.inside(self.place.text)).is_some(),
             _ => std::str::from_utf8(bytes).is_ok(),
         };
@@ -238,11 +243,13 @@ impl Sink<'_> {
 
     /// The span of a string: of the message's text itself where that has no escapes.
     fn text(&mut self, found: Found) -> Option<u64> {
-        match decode::text(found.inside(self.place.text))? {
-            Text::Plain(plain) => {
-                let start = self.place.start + found.start as usize + 1;
-                Some(span::pack(start, plain.len(), false))
-            }
+        let inside = found.inside(self.place.text);
+        let in_place = span::pack(self.place.start + found.start as usize + 1, inside.len(), false);
+        if found.tag == Tag::Plain {
+            return Some(in_place);
+        }
+        match decode::text(inside)? {
+            Text::Plain(_) => Some(in_place),
             Text::Escaped(escaped) => {
                 let start = self.unescaped.len();
                 decode::unescape(escaped, self.unescaped).then_some(())?;
@@ -270,16 +277,17 @@ fn scalar(kind: FieldKind, literal: Literal<'_>) -> Result<u64, u8> {
 }
 
 /// The text that was found, if it is text; unescaped into `scratch` where that is needed.
-fn string<'a>(found: Found, text: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<&'a str> {
-    if found.tag != Tag::String {
-        return None;
-    }
-    match decode::text(found.inside(text))? {
-        Text::Plain(plain) => Some(plain),
-        Text::Escaped(escaped) => {
-            scratch.clear();
-            decode::unescape(escaped, scratch).then_some(())?;
-            std::str::from_utf8(scratch).ok()
-        }
+#[inline]
+fn string<'a>(found: Found, text: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    match found.tag {
+        Tag::Plain => Some(found.inside(text)),
+        Tag::String => match decode::text(found.inside(text))? {
+            Text::Plain(plain) => Some(plain.as_bytes()),
+            Text::Escaped(escaped) => {
+                scratch.clear();
+                decode::unescape(escaped, scratch).then_some(&**scratch)
+            }
+        },
+        Tag::Missing | Tag::Broken | Tag::Container | Tag::Scalar => None,
     }
 }

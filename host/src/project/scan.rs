@@ -2,7 +2,7 @@
 //!
 //! In: a message's text. Out: its verdict, and the places of all brackets, colons and commas outside
 //! strings (*marks*), for each opening bracket the mark that closes it, and bitmaps of quotes and
-//! backslashes. The walk goes by the index alone and never needs to scan for the end of anything.
+//! of what is special in strings. The walk goes by the index alone and never needs to scan for the end of anything.
 //! 64 bytes are classified at a time, by [`Scalar`] or by a vector unit (`simd.rs`); what follows from
 //! the masks is the same code for all machines.
 
@@ -20,12 +20,12 @@ pub(super) struct Index {
     marks: Vec<u32>,
     /// For each mark that opens a container: the mark that closes it.
     links: Vec<u32>,
-    /// Quotes that open or close a string.
+    /// Quotes that open or close a string, a bit for each byte; what lies past the text is stale.
     quotes: Vec<u64>,
-    backslashes: Vec<u64>,
+    /// What plain text between quotes does not have: backslashes, controls, bytes above 127; likewise.
+    specials: Vec<u64>,
     /// Containers open at this point of the scan: mark << 1 | is array.
     open: Vec<u32>,
-    any_backslash: bool,
     vector: Option<Avx2>,
 }
 
@@ -71,10 +71,12 @@ impl Index {
         text: &[u8],
         bounds: Bounds,
     ) -> Result<(), Reject> {
-        self.quotes.clear();
-        self.backslashes.clear();
         self.open.clear();
-        self.any_backslash = false;
+        let words = text.len() / 64 + 1;
+        if self.quotes.len() < words {
+            self.quotes.resize(words, 0);
+            self.specials.resize(words, 0);
+        }
         if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
             return Err(Reject::Malformed);
         }
@@ -110,9 +112,9 @@ impl Index {
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
-        self.quotes.push(quotes);
-        self.backslashes.push(masks.backslashes);
-        self.any_backslash |= masks.backslashes != 0;
+        self.quotes[start / 64] = quotes;
+        // Joined as integers: joined as vectors, the compiler takes them apart byte by byte.
+        self.specials[start / 64] = masks.unusual | masks.backslashes;
 
         let marks = masks.marks & !string;
         let mut brackets = masks.brackets & !string;
@@ -197,21 +199,21 @@ impl Index {
         word * 64 + bits.trailing_zeros() as usize
     }
 
-    /// Whether there is a backslash in `start..end`.
+    /// Whether `start..end` is ASCII without controls and backslashes: text as it stands.
     #[inline]
-    pub(super) fn has_backslash(&self, start: usize, end: usize) -> bool {
-        if !self.any_backslash || start >= end {
-            return false;
+    pub(super) fn is_plain(&self, start: usize, end: usize) -> bool {
+        if start >= end {
+            return true;
         }
         let (first, last) = (start / 64, (end - 1) / 64);
         let head = u64::MAX << (start % 64);
         let tail = u64::MAX >> (63 - (end - 1) % 64);
         if first == last {
-            return self.backslashes[first] & head & tail != 0;
+            return self.specials[first] & head & tail == 0;
         }
-        self.backslashes[first] & head != 0
-            || self.backslashes[last] & tail != 0
-            || self.backslashes[first + 1..last].iter().any(|&bits| bits != 0)
+        self.specials[first] & head == 0
+            && self.specials[last] & tail == 0
+            && self.specials[first + 1..last].iter().all(|&bits| bits == 0)
     }
 }
 
@@ -335,7 +337,7 @@ mod tests {
             let shallow = Bounds { wanted_depth: 0, ..BOUNDS };
             prop_assert_eq!(scalar.scan(&text, shallow).is_ok(), expected.is_ok());
             prop_assert_eq!(scalar.quotes, vector.quotes);
-            prop_assert_eq!(scalar.backslashes, vector.backslashes);
+            prop_assert_eq!(scalar.specials, vector.specials);
         }
 
         #[test]
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn backslashes_are_found_in_exactly_the_range_asked() {
+    fn special_bytes_are_found_in_exactly_the_range_asked() {
         let mut index = Index::default();
         let text = format!(r#"{{"{}\n{}":1}}"#, "a".repeat(100), "b".repeat(200));
         index.scan(text.as_bytes(), BOUNDS).unwrap();
@@ -362,7 +364,7 @@ mod tests {
             (3, 290, true),
             (at, at, false),
         ] {
-            assert_eq!(index.has_backslash(start, end), expected, "{start}..{end}");
+            assert_eq!(!index.is_plain(start, end), expected, "{start}..{end}");
         }
     }
 

@@ -39,7 +39,9 @@ impl Node {
         if self.lengths >> key.len().min(63) & 1 == 0 {
             return None;
         }
-        self.children.iter().find(|child| *child.key == *key).map(|child| child.node)
+        // Most keys are not wanted: their last byte tells so without a call to compare.
+        let is_it = |child: &&Child| child.key.last() == key.last() && *child.key == *key;
+        self.children.iter().find(is_it).map(|child| child.node)
     }
 
     pub(super) fn is_leaf(&self) -> bool {

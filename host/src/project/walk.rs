@@ -5,7 +5,7 @@
 //! below that container [`Tag::Broken`], whichever member was asked for. Elements of an array are
 //! judged one by one, because the walk ends at the last one wanted.
 
-use crate::project::decode::{self, Literal};
+use crate::project::decode::{self, Literal, Text};
 use crate::project::scan::{Bounds, Index, is_blank};
 use crate::project::trie::{Node, Trie};
 use crate::project::{Limits, Reject, validate};
@@ -30,6 +30,8 @@ pub(super) enum Tag {
     /// What is there, or a container on the way, is not JSON.
     Broken,
     Container,
+    /// From quote to quote, ASCII without controls and escapes between.
+    Plain,
     /// From quote to quote; what is between is not yet checked.
     String,
     /// Anything else, not yet checked.
@@ -42,6 +44,10 @@ const BROKEN: Found = Found { start: 0, end: 0, tag: Tag::Broken };
 impl Found {
     pub(super) fn bytes<'a>(&self, text: &'a [u8]) -> &'a [u8] {
         &text[self.start as usize..self.end as usize]
+    }
+
+    pub(super) fn is_string(&self) -> bool {
+        matches!(self.tag, Tag::Plain | Tag::String)
     }
 
     /// The bytes between a string's quotes.
@@ -201,12 +207,16 @@ impl Walk<'_> {
     fn child(&mut self, node: usize, start: usize, end: usize) -> Option<usize> {
         let node = &self.nodes[node];
         let key = &self.text[start..end];
-        if !self.index.has_backslash(start, end) {
+        if self.index.is_plain(start, end) {
             return node.child(key);
         }
         self.key.clear();
-        let key = decode::text(key)?;
-        decode::unescape(key.as_str(), self.key).then(|| node.child(self.key)).flatten()
+        match decode::text(key)? {
+            Text::Plain(key) => node.child(key.as_bytes()),
+            Text::Escaped(key) => {
+                decode::unescape(key, self.key).then(|| node.child(self.key)).flatten()
+            }
+        }
     }
 
     /// Takes the value in `start..stop` for `node` and what is wanted below it. If it is a container,
@@ -229,6 +239,7 @@ impl Walk<'_> {
                 self.array(node, mark);
                 true
             }
+            Tag::Plain => true,
             Tag::String => decode::text(value.inside(self.text)).is_some(),
             Tag::Scalar => Literal::of(value.bytes(self.text)).is_some(),
             Tag::Missing | Tag::Broken => false,
@@ -251,7 +262,11 @@ impl Walk<'_> {
         }
         let (tag, last) = match self.text[start] {
             b'{' | b'[' => (Tag::Container, self.index.mark(self.index.close(mark)) + 1),
-            b'"' => (Tag::String, self.index.quote(start + 1) + 1),
+            b'"' => {
+                let quote = self.index.quote(start + 1);
+                let is_plain = self.index.is_plain(start + 1, quote);
+                (if is_plain { Tag::Plain } else { Tag::String }, quote + 1)
+            }
             _ => (Tag::Scalar, end),
         };
         if last == end { Found { start: start as u32, end: end as u32, tag } } else { BROKEN }

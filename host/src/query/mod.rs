@@ -18,13 +18,13 @@ pub mod status;
 mod table;
 pub mod time;
 
+pub use crate::store::Order;
 pub use catalog::{
     Accepted, Catalog, CompleteUntil, IngestError, IngestSink, LineError, StatState, StatView,
 };
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
-pub use crate::store::Order;
 pub use statmill_plugin_api::encoding::Value;
 pub use status::{
     Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,

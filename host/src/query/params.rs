@@ -139,6 +139,7 @@ pub struct ParamError {
 }
 
 /// One parameter of a query.
+#[derive(Serialize)]
 pub struct Param {
     /// Its name.
     pub name: &'static str,
@@ -148,6 +149,7 @@ pub struct Param {
     pub allowed: &'static str,
     /// What it does.
     pub meaning: &'static str,
+    #[serde(skip)]
     set: fn(&mut Query, &str, i64) -> Result<(), &'static str>,
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{CompleteUntil, StatState};
+use super::catalog::{CompleteUntil, StatState, StatView};
 use super::time::UtcTime;
 use crate::log::{LogId, Offset};
+use crate::project::Reject;
 
 /// Host, stats, logs and plugins.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -90,6 +91,62 @@ pub struct StatStatus {
     pub progress: Option<Progress>,
 }
 
+impl StatStatus {
+    /// Returns what a commit by itself tells; lag, faults and progress are the engine's to add.
+    #[must_use]
+    pub fn stored(view: &StatView) -> Self {
+        let (snapshot, record) = (&view.snapshot, view.snapshot.record());
+        let mut rejects = BTreeMap::new();
+        for position in record.positions.values() {
+            for (reject, messages) in &position.rejects {
+                *rejects.entry(reject_name(*reject)).or_default() += messages;
+            }
+        }
+        let positions = record.positions.iter().map(|(log, position)| {
+            let status = PositionStatus {
+                name: position.name.clone(),
+                end: position.end,
+                messages: position.messages,
+                lag_messages: None,
+            };
+            (*log, status)
+        });
+        let skipped = record.skipped.iter().map(|span| TimeSpan {
+            log: Some(span.log),
+            from: span.from_us.map(UtcTime),
+            to: span.to_us.map(UtcTime),
+            reason: span.reason.clone(),
+        });
+        let models = snapshot.models().iter().enumerate();
+        Self {
+            ident: snapshot.manifest().ident.clone(),
+            state: view.state,
+            version: view.version.clone(),
+            rows: snapshot.rows(0),
+            models: models.map(|(at, model)| (model.name.clone(), snapshot.rows(at))).collect(),
+            positions: positions.collect(),
+            messages: record.messages,
+            rejects,
+            too_late: record.too_late,
+            before_cutoff: record.before_cutoff,
+            dead_letters: record.dead_letters,
+            cutoff: record.cutoff_us.map(UtcTime),
+            largest_time: record.largest_time_us.map(UtcTime),
+            skipped: skipped.collect(),
+            complete_until: view.complete_until,
+            ..Self::default()
+        }
+    }
+}
+
+/// The reason as it is stored.
+fn reject_name(reject: Reject) -> String {
+    match serde_json::to_value(reject) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => format!("{reject:?}"),
+    }
+}
+
 /// How far a stat has folded one log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PositionStatus {
@@ -104,13 +161,16 @@ pub struct PositionStatus {
     pub lag_messages: Option<u64>,
 }
 
-/// A span of event time and why it is special.
+/// A span of event time of a log and why it is special.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TimeSpan {
-    /// First instant.
-    pub from: UtcTime,
-    /// Just past the last instant.
-    pub to: UtcTime,
+    /// The log, where it is not told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogId>,
+    /// First instant; none = the log's start.
+    pub from: Option<UtcTime>,
+    /// Just past the last instant; none = unknown.
+    pub to: Option<UtcTime>,
     /// Why.
     pub reason: String,
 }

@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 
 use super::{SourceOptions, Sources, mapping};
 use crate::clock::now_us;
-use crate::engine::{LogInput, cutoff, plan_fills};
+use crate::engine::{LogInput, Need, cutoff, plan_fills};
 use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
 use crate::log::fill::{Fill, FillState};
-use crate::log::history::{FileHistory, FillOptions, History, run_fill};
+use crate::log::history::{FileHistory, FillError, FillOptions, History, run_fill};
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
 use crate::store::Database;
@@ -53,7 +53,9 @@ pub(super) fn plan(
         }
         for fill in &fills {
             if fill.state() != FillState::Complete {
-                sources.fetches.push(Fetch { fill: Arc::clone(fill), history: Arc::clone(&history) });
+                sources
+                    .fetches
+                    .push(Fetch { fill: Arc::clone(fill), history: Arc::clone(&history) });
             }
         }
     }
@@ -91,12 +93,13 @@ fn needs(
     database: &Database,
     loaded: &Loaded,
     settle_us: i64,
-) -> Result<Vec<(String, Vec<Range<i64>>)>, HostError> {
+) -> Result<Vec<Need>, HostError> {
     let now = now_us();
     let known = database.idents()?;
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
-        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true) {
+        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true)
+        {
             Some(database.open_stored(&manifest.ident)?.record().clone())
         } else {
             None
@@ -127,7 +130,10 @@ pub(super) fn run(fetches: Vec<Fetch>, seam: &SeamIndex, stopping: &AtomicBool) 
         let outcome = run_fill(&*history, &fill, seam, FillOptions::default(), |_| {}, stopping);
         match outcome {
             Ok(()) => tracing::info!(span = ?fill.span_us(), "fetched from {}", history.url()),
-            Err(error) => tracing::error!("a fill is not complete, it goes on at the next start: {error}"),
+            Err(FillError::Stopped) => return,
+            Err(error) => {
+                tracing::error!("a fill is not complete, it goes on at the next start: {error}");
+            }
         }
     }
 }

@@ -85,13 +85,16 @@ impl Sources {
         }
         if options.urls.iter().any(SourceUrl::is_journaled) {
             let folder = options.data.join("journals");
-            let io = |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
+            let io =
+                |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
             let coverage = Arc::new(Coverage::open(&folder).map_err(io)?);
             coverage.touch(now_us()).map_err(io)?;
             fills::plan(&mut sources, options, &coverage, database, loaded)?;
             sources.coverage = Some(coverage);
         } else if options.history.is_some() {
-            tracing::warn!("the history is not used: files hold their own past, and no source needs it");
+            tracing::warn!(
+                "the history is not used: files hold their own past, and no source needs it"
+            );
         }
         Ok(sources)
     }
@@ -103,6 +106,9 @@ impl Sources {
         database: &Database,
     ) -> Result<(), HostError> {
         let mapping = mapping(options, url.map.as_deref())?;
+        if url.dedup {
+            return Err(HostError::NoDedup(url.name()));
+        }
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(database, FileLog::stored_id(path, &state_folder)?)?;
@@ -115,7 +121,11 @@ impl Sources {
                     ..FileOptions::new(mapping, state_folder)
                 },
             )?;
-            self.inputs.push(LogInput { log: Arc::new(log), readers: None, max_rate: url.max_rate });
+            self.inputs.push(LogInput {
+                log: Arc::new(log),
+                readers: None,
+                max_rate: url.max_rate,
+            });
             return Ok(());
         }
         let name = url.name();
@@ -144,10 +154,9 @@ impl Sources {
             SourceKind::Demo(params) => {
                 self.feeders.push(feed::Feeder::Demo { params: params.clone(), ingest });
             }
-            SourceKind::Stdin => self.feeders.push(feed::Feeder::Stdin {
-                ingest,
-                max_line: options.limits.max_message,
-            }),
+            SourceKind::Stdin => self
+                .feeders
+                .push(feed::Feeder::Stdin { ingest, max_line: options.limits.max_message }),
             SourceKind::File(_) => {}
         }
         Ok(())

@@ -11,7 +11,7 @@ use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
 use super::StoreError;
 use super::models::StoredModel;
 use super::pages::Pages;
-use super::rows::{RowSet, RowSetBuilder, SHARD};
+use super::rows::{RowSet, RowSetBuilder, SHARD, hash};
 use super::table::{Lookup, Table};
 
 /// New absolute values of the rows that increments touch.
@@ -182,13 +182,14 @@ fn with_current(
     };
     for same in wanted.rows.chunk_by(|a, b| key(a) == key(b)) {
         let (key, first) = (key(&same[0]), same[0].value);
-        let current = lookup.find(key)?;
+        let hash = hash(key);
+        let current = lookup.find(hash, key)?;
         let fresh = current.is_none();
         if current.is_none() {
             aggregate::check(&model.measures, first).map_err(bad)?;
         }
         if let [_] = same {
-            changed.push_with(key, fresh, |out| match current {
+            changed.push_with(key, hash, fresh, |out| match current {
                 Some(current) => merge(current, first, out),
                 None => {
                     out.extend_from_slice(first);

@@ -16,7 +16,8 @@ use super::lock::FolderLock;
 use super::memory::MemoryStore;
 use super::pages::PageCache;
 use super::sled::SledStore;
-use super::stat::{StatStore, Tuning};
+use super::stat::StatStore;
+use super::tuning::Tuning;
 use super::{StoreError, chunks};
 
 const FOLDER: &str = "store";
@@ -322,7 +323,7 @@ impl Database {
     pub fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         if key.len() + value.len() > chunks::STORED_MAX {
             let reason = format!("{key} has {} bytes", value.len());
-            return Err(StoreError::Backend { what: "keep a long entry", reason });
+            return Err(StoreError::Backend { what: "keep a long entry in", reason });
         }
         let mut batch = Batch::default();
         batch.put(key.as_bytes().to_vec(), value.to_vec());

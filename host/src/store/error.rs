@@ -11,7 +11,7 @@ pub enum StoreError {
     #[error("store: cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },
     /// The embedded database failed.
-    #[error("store: the database cannot {what}: {reason}")]
+    #[error("store: cannot {what} the database: {reason}")]
     Backend { what: &'static str, reason: String },
     /// Stored bytes do not agree with their checksum, their count or each other.
     #[error("store: {tree} is damaged: {what}; set it aside and rebuild it from the logs")]

@@ -1,7 +1,7 @@
 //! What the store needs of an embedded database, and nothing more.
 //!
-//! Trees of byte keys and values, batches that are applied whole or not at all. [`super::sled`] is
-//! the one that lasts, [`super::memory`] the one for tests.
+//! Trees of byte keys and values, batches that are applied whole or not at all. [`super::SledStore`] is
+//! the one that lasts, [`super::MemoryStore`] the one for tests.
 
 use std::sync::Arc;
 

@@ -63,8 +63,10 @@ pub(crate) fn put_json<T: Serialize>(
     before: u32,
 ) -> Result<u32, StoreError> {
     let versioned = Versioned { format: LAYOUT, content };
-    let body = serde_json::to_vec(&versioned)
-        .map_err(|error| StoreError::Backend { what: "encode", reason: error.to_string() })?;
+    let body = serde_json::to_vec(&versioned).map_err(|error| StoreError::Backend {
+        what: "encode a record of",
+        reason: error.to_string(),
+    })?;
     Ok(chunks::replace(batch, key, &body, before))
 }
 

@@ -8,6 +8,7 @@
 
 mod changes;
 mod chunks;
+mod commit;
 mod cut;
 mod database;
 mod delta;
@@ -30,8 +31,10 @@ mod sled;
 mod snapshot;
 mod stat;
 mod table;
+mod tuning;
 
 pub use self::sled::SledStore;
+pub use commit::CommitReport;
 pub use cut::KeyBounds;
 pub use database::{Aside, Database, Opened};
 pub use error::StoreError;
@@ -43,7 +46,8 @@ pub use models::{StoredModel, stored_models};
 pub use record::{Base, Position, Span, StatRecord};
 pub use scan::{Order, Rows};
 pub use snapshot::{Reader, Snapshot};
-pub use stat::{CommitReport, StatStore, Tuning};
+pub use stat::StatStore;
+pub use tuning::Tuning;
 
 #[cfg(test)]
 mod tests;

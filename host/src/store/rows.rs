@@ -7,7 +7,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use statmill_plugin_api::encoding::leb128;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of the shard behind each stored key.
 pub(crate) const SHARD: usize = 2;
@@ -23,6 +25,8 @@ pub(crate) struct RowSet {
     bytes: Vec<u8>,
     rows: Vec<RowAt>,
     fresh: u32,
+    /// Rows by hash: in runs, where most lookups are for keys that are not there.
+    index: HashTable<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,18 @@ struct RowAt {
     value: u32,
     /// Number of fresh rows before this one.
     fresh_before: u32,
+    /// Of the key.
+    hash: u32,
+}
+
+/// Hash of a key, as rows are found by.
+pub(crate) fn hash(key: &[u8]) -> u32 {
+    xxh3_64(key) as u32
+}
+
+// The table takes its tags from the top bits and its places from the bottom ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 impl RowSet {
@@ -45,7 +61,7 @@ impl RowSet {
 
     /// Heap memory, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len() + self.rows.len() * size_of::<RowAt>()
+        self.bytes.len() + self.rows.len() * size_of::<RowAt>() + self.index.allocation_size()
     }
 
     pub(crate) fn key(&self, row: usize) -> &[u8] {
@@ -87,6 +103,23 @@ impl RowSet {
         end.max(start + 1)
     }
 
+    /// The row of a run with this key.
+    pub(crate) fn find(&self, hash: u32, key: &[u8]) -> Option<usize> {
+        let row = self.index.find(spread(hash), |&row| self.key(row as usize) == key);
+        row.map(|&row| row as usize)
+    }
+
+    /// Makes a run of it, in which rows can be found by hash.
+    pub(crate) fn indexed(mut self) -> Self {
+        let hash = |&row: &u32| spread(self.rows[row as usize].hash);
+        let mut index = HashTable::with_capacity(self.rows.len());
+        for row in 0..self.rows.len() as u32 {
+            index.insert_unique(hash(&row), row, hash);
+        }
+        self.index = index;
+        self
+    }
+
     /// The first row from `from` on whose stored key is `key` or greater; cheap where it is near.
     pub(crate) fn seek(&self, from: usize, key: &[u8]) -> usize {
         let mut step = 1;
@@ -108,24 +141,23 @@ pub(crate) struct RowSetBuilder(RowSet);
 impl RowSetBuilder {
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8], fresh: bool) {
         debug_assert!(self.0.is_empty() || self.0.key(self.0.len() - 1) < key);
-        let start = self.0.bytes.len();
-        self.0.bytes.extend_from_slice(key);
-        self.0.bytes.extend_from_slice(value);
-        let (key, value) = (key.len() as u32, value.len() as u32);
-        self.0.rows.push(RowAt { start, key, value, fresh_before: self.0.fresh });
-        self.0.fresh += u32::from(fresh);
+        let Ok(()) = self.push_with(key, hash(key), fresh, |bytes| {
+            bytes.extend_from_slice(value);
+            Ok::<_, std::convert::Infallible>(())
+        });
     }
 
     /// Room for `rows` rows of `bytes` bytes together.
     pub(crate) fn with_capacity(rows: usize, bytes: usize) -> Self {
         let (bytes, rows) = (Vec::with_capacity(bytes), Vec::with_capacity(rows));
-        Self(RowSet { bytes, rows, fresh: 0 })
+        Self(RowSet { bytes, rows, ..RowSet::default() })
     }
 
     /// As [`RowSetBuilder::push`]; `write` appends the value and nothing if it fails.
     pub(crate) fn push_with<E>(
         &mut self,
         key: &[u8],
+        hash: u32,
         fresh: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -137,7 +169,13 @@ impl RowSetBuilder {
             return written;
         }
         let value = (self.0.bytes.len() - start - key.len()) as u32;
-        self.0.rows.push(RowAt { start, key: key.len() as u32, value, fresh_before: self.0.fresh });
+        self.0.rows.push(RowAt {
+            start,
+            key: key.len() as u32,
+            value,
+            fresh_before: self.0.fresh,
+            hash,
+        });
         self.0.fresh += u32::from(fresh);
         Ok(())
     }
@@ -145,7 +183,7 @@ impl RowSetBuilder {
     fn copy(&mut self, from: &RowSet, row: usize, fresh: bool) {
         let at = from.rows[row];
         let start = self.0.bytes.len();
-        let end = at.start + (at.key + at.value) as usize;
+        let end = at.start + at.key as usize + at.value as usize;
         self.0.bytes.extend_from_slice(&from.bytes[at.start..end]);
         self.0.rows.push(RowAt { start, fresh_before: self.0.fresh, ..at });
         self.0.fresh += u32::from(fresh);
@@ -183,11 +221,12 @@ pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet) {
         return;
     }
     let mut newest = newest;
+    // Only the last of the merges is looked into.
     while let Some(last) = runs.last().filter(|last| last.len() < 2 * newest.len()) {
         newest = overlay(last, &newest);
         runs.pop();
     }
-    runs.push(Arc::new(newest));
+    runs.push(Arc::new(newest.indexed()));
 }
 
 /// Appends rows to bytes, sharing what a key has in common with the one before.

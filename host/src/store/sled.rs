@@ -4,10 +4,11 @@
 //! guarded. Its `flush` writes with `sync_file_range`, which promises nothing against power loss:
 //! [`Store::sync`] therefore calls `fsync` on its file itself.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::kv::{Batch, Entries, Store, Tree};
@@ -16,6 +17,9 @@ use super::kv::{Batch, Entries, Store, Tree};
 const CACHE_BYTES: u64 = 16 << 20;
 /// How often sled's own thread writes what nobody flushed.
 const FLUSH_EVERY_MS: u64 = 500;
+
+/// How long a database that was just closed may still hold its file.
+const CLOSING_MOST: Duration = Duration::from_secs(5);
 
 /// A sled database in a folder.
 pub struct SledStore {
@@ -29,8 +33,10 @@ impl SledStore {
     /// Opens or makes the database in `folder`.
     ///
     /// # Errors
-    /// [`StoreError::Backend`] if it is damaged or locked, [`StoreError::Io`].
+    /// [`StoreError::Backend`] if it is damaged, [`StoreError::Locked`] if it is open already,
+    /// [`StoreError::Io`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        await_closed(folder)?;
         let config = ::sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
@@ -51,11 +57,11 @@ impl Store for SledStore {
     }
 
     fn tree(&self, name: &str) -> Result<Arc<dyn Tree>, StoreError> {
-        Ok(Arc::new(SledTree(guarded("open a tree", || self.db.open_tree(name))?)))
+        Ok(Arc::new(SledTree(guarded("open a tree of", || self.db.open_tree(name))?)))
     }
 
     fn drop_tree(&self, name: &str) -> Result<bool, StoreError> {
-        guarded("drop a tree", || self.db.drop_tree(name))
+        guarded("drop a tree of", || self.db.drop_tree(name))
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -89,7 +95,31 @@ impl Tree for SledTree {
                 None => changes.remove(key),
             }
         }
-        guarded("commit", || self.0.apply_batch(changes))
+        guarded("commit to", || self.0.apply_batch(changes))
+    }
+}
+
+/// Waits until nobody has the database open.
+///
+/// sled's own threads let go of its file some time after the last handle was dropped, and it cannot
+/// tell a file that is open elsewhere from a damaged one, which would be set aside.
+fn await_closed(folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join("db");
+    if !path.exists() {
+        return Ok(());
+    }
+    let file = File::open(&path).map_err(StoreError::io(format!("open {path:?}")))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(StoreError::io("lock the store")(error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() >= CLOSING_MOST => {
+                let pid = "(unknown, perhaps this one)".to_owned();
+                return Err(StoreError::Locked { folder: folder.to_owned(), pid });
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
@@ -102,6 +132,10 @@ fn guarded<T>(
     // again; nothing reads on in what the panic left behind.
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
+        // The system said no: the bytes may be sound, and nothing must be set aside for it.
+        Ok(Err(::sled::Error::Io(error))) if error.raw_os_error().is_some() => {
+            Err(StoreError::io(format!("{what} the database"))(error))
+        }
         Ok(Err(error)) => Err(StoreError::Backend { what, reason: error.to_string() }),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

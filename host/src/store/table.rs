@@ -75,12 +75,10 @@ impl Table {
     }
 }
 
-/// Looks up ascending keys, each from where the last was found.
+/// Looks up ascending keys: in runs by hash, in pages from where the last was found.
 pub(crate) struct Lookup<'a> {
     table: &'a Table,
     pages: &'a Pages,
-    /// Where the search goes on in each run, newest first, then in the frozen rows.
-    layers: Vec<(&'a RowSet, usize)>,
     page: Option<PageAt>,
 }
 
@@ -92,17 +90,15 @@ struct PageAt {
 
 impl<'a> Lookup<'a> {
     pub(crate) fn new(table: &'a Table, pages: &'a Pages) -> Self {
-        let runs = table.runs.iter().rev().map(|run| (&**run, 0));
-        let frozen = (&*table.frozen.rows, table.frozen.start);
-        Self { table, pages, layers: runs.chain([frozen]).collect(), page: None }
+        Self { table, pages, page: None }
     }
 
     /// The value stored under `key`, which is greater than every key asked for before.
-    pub(crate) fn find(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        for (rows, at) in &mut self.layers {
-            *at = rows.seek(*at, key);
-            if *at < rows.len() && rows.key(*at) == key {
-                return Ok(Some(rows.value(*at)));
+    pub(crate) fn find(&mut self, hash: u32, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        // Frozen rows that are in pages already are the same there.
+        for rows in self.table.runs.iter().rev().chain([&self.table.frozen.rows]) {
+            if let Some(row) = rows.find(hash, key) {
+                return Ok(Some(rows.value(row)));
             }
         }
         let directory = &self.table.directory;

@@ -240,3 +240,29 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::Rows;
+
+    #[test]
+    fn an_error_says_what_to_write() {
+        for (field, expected) in [
+            (r#"key: sym "key""#, r#"a JSON pointer begins with a slash: write "/key""#),
+            (r#"key: sym """#, "the whole document is of kind `doc`"),
+            (r#"key: sym "/a~b""#, "in a JSON pointer `~` is written `~0`"),
+            (r#"key: text "/key""#, "the kinds are sym (text to group by)"),
+            (r#"key: sym"#, r#"write where the value is, as a JSON pointer: "/msg/key""#),
+            (r#"key: doc "/key""#, "`doc` is the whole document: leave the pointer out"),
+            (r#"time: int "/t""#, "every message has it: call `message.time()`"),
+            (r#"offset: int "/t""#, "every message has a method `offset`; choose another name"),
+            (r#"a: int "/a", a: int "/b""#, "there is a field of this name already"),
+        ] {
+            let parsed = syn::parse_str::<Rows>(&format!("struct Event {{ {field} }}"));
+            let error = parsed.err().unwrap().to_string();
+            assert!(error.starts_with(expected), "{field}: {error}");
+        }
+    }
+}

@@ -48,7 +48,18 @@ impl Model {
     /// The model that `field` is; none if it has no `#[model]`.
     pub(crate) fn of(field: &Field) -> Result<Option<Self>> {
         let mut attributes = field.attrs.iter().filter(|it| it.path().is_ident("model"));
-        let Some(attribute) = attributes.next() else { return Ok(None) };
+        let Some(attribute) = attributes.next() else {
+            return match &field.ty {
+                Type::Path(path)
+                    if path.path.segments.last().is_some_and(|it| it.ident == "Rollup") =>
+                {
+                    let message =
+                        "without `#[model(measures = [...])]` the host would never see it";
+                    Err(Error::new(field.ty.span(), message))
+                }
+                _ => Ok(None),
+            };
+        };
         if let Some(second) = attributes.next() {
             return Err(Error::new(
                 second.span(),

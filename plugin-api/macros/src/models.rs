@@ -61,3 +61,90 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::expand;
+
+    fn error(attribute: &str, ty: &str) -> String {
+        let source = format!("struct Stat {{ #[model({attribute})] rows: {ty} }}");
+        expand(&syn::parse_str(&source).unwrap()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_error_says_what_to_write() {
+        let total = "Rollup<(), Count>";
+        for (attribute, ty, expected) in [
+            ("", total, r#"name the measures: `measures = ["count"]`"#),
+            (r#"measures = ["a", "b"]"#, total, r#"name its 1 measure: `measures = ["..."]`"#),
+            (
+                r#"dimensions = ["a"], measures = ["n"]"#,
+                total,
+                "this Rollup has no dimension: leave `dimensions` out",
+            ),
+            (
+                r#"dimensions = ["a"], measures = ["n"]"#,
+                "Rollup<(Sym, Sym), (Count,)>",
+                r#"name its 2 dimensions, in order: `dimensions = ["...", ...]`"#,
+            ),
+            (
+                r#"window = "hour", measures = ["n"]"#,
+                total,
+                r#"write a length of time like "15s", "5m", "1h", "1d12h" or "2w""#,
+            ),
+            (
+                r#"window = hour, measures = ["n"]"#,
+                total,
+                r#"write a length of time like "1h", or `interval` for the stat's own interval"#,
+            ),
+            (
+                r#"window = "1h", rollups = ["90m"], measures = ["n"]"#,
+                total,
+                "the window of a roll-up is a multiple of the model's window",
+            ),
+            (
+                r#"rollups = ["1d"], measures = ["n"]"#,
+                total,
+                "a model without `window` has no coarser copies: give it a window",
+            ),
+            (
+                r#"window = "1h", measures = ["time"]"#,
+                total,
+                "`time` is the window's column; choose another name",
+            ),
+            (r#"index = "m", measures = ["n"]"#, total, "`index` names one of the measures"),
+            (r#"measure = ["n"]"#, total, "the words are window, stamp, dimensions, measures, "),
+            (r#"measures = "n""#, total, "write a list: `[...]`"),
+            (
+                r#"measures = ["n"(show = [50])]"#,
+                total,
+                "a quantile lies in 0..=1: the median is 0.5",
+            ),
+            (r#"stamp = "last", measures = ["n"]"#, total, r#"write "start" or "end""#),
+        ] {
+            let error = error(attribute, ty);
+            assert!(error.starts_with(expected), "{attribute}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_rollup_without_its_attribute_is_refused() {
+        let source = r#"struct Stat {
+            #[model(measures = ["n"])]
+            a: Rollup<(), Count>,
+            b: Rollup<(), Count>,
+        }"#;
+        let error = expand(&syn::parse_str(source).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("the host would never see it"), "{error}");
+    }
+
+    #[test]
+    fn a_struct_without_models_is_told_what_a_model_looks_like() {
+        for source in ["struct Stat { n: u64 }", "struct Stat;", "enum Stat { A }"] {
+            let error = expand(&syn::parse_str(source).unwrap()).unwrap_err().to_string();
+            assert!(error.contains("a `Rollup` for each model"), "{error}");
+        }
+    }
+}

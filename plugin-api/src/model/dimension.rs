@@ -61,7 +61,7 @@ impl<'a> Dictionaries<'a> {
     ///
     /// [`PluginError::UnknownCode`] if there is none.
     pub fn text(self, sym: Sym) -> Result<&'a str, PluginError> {
-        let Sym { code, column } = sym;
+        let (column, code) = (sym.column(), sym.code());
         (self.0.get(column as usize).and_then(|dictionary| dictionary.get(code)))
             .ok_or(PluginError::UnknownCode { column, code })
     }
@@ -110,7 +110,7 @@ impl Dimension for Sym {
 
     #[inline]
     fn hint(value: Sym) -> Option<u32> {
-        Some(value.code)
+        Some(value.code())
     }
 
     fn encode(
@@ -191,7 +191,7 @@ impl Dimension for SymOrText {
     #[inline]
     fn hint(value: Label<'_>) -> Option<u32> {
         match value {
-            Label::Sym(sym) => Some(sym.code),
+            Label::Sym(sym) => Some(sym.code()),
             Label::Text(_) => None,
         }
     }

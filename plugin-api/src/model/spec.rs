@@ -1,6 +1,6 @@
 //! A model as `#[model(...)]` describes it: constants that `#[derive(Models)]` writes.
 
-use crate::aggregate::MeasureOptions;
+use crate::aggregate::{self, MeasureOptions};
 use crate::manifest::{Dimension, Measure, ModelManifest, Rollup as RollupManifest, Stamp};
 use crate::model::{Dimensions, Measures};
 use crate::stat::PluginError;
@@ -81,7 +81,15 @@ impl ModelSpec {
             return Err(self.error("the window of a roll-up must be a multiple of the model's"));
         }
         let dimensions = self.dimensions.iter().zip(D::KINDS);
-        let measures = self.measures.iter().zip(M::aggregators(&self.options::<M>()));
+        let measures: Vec<Measure> =
+            (self.measures.iter().zip(M::aggregators(&self.options::<M>())))
+                .map(|(spec, aggregator)| Measure {
+                    name: spec.name.to_owned(),
+                    aggregator,
+                    unit: spec.unit.to_owned(),
+                })
+                .collect();
+        measures.iter().try_for_each(aggregate::validate)?;
         Ok(ModelManifest {
             name: self.name.to_owned(),
             window_s,
@@ -89,13 +97,7 @@ impl ModelSpec {
             dimensions: dimensions
                 .map(|(&name, &kind)| Dimension { name: name.to_owned(), kind })
                 .collect(),
-            measures: measures
-                .map(|(spec, aggregator)| Measure {
-                    name: spec.name.to_owned(),
-                    aggregator,
-                    unit: spec.unit.to_owned(),
-                })
-                .collect(),
+            measures,
             retention_s: self.retention_s,
             rollups: (self.rollups.iter())
                 .map(|&(window_s, retention_s)| RollupManifest { window_s, retention_s })

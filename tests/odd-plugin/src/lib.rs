@@ -18,11 +18,8 @@ pub struct Odd {
 }
 
 impl Stat for Odd {
-    const INFO: StatInfo = StatInfo {
-        ident: "odd",
-        title: "Messages per topic, sometimes",
-        ..StatInfo::DEFAULT
-    };
+    const INFO: StatInfo =
+        StatInfo { ident: "odd", title: "Messages per topic, sometimes", ..StatInfo::DEFAULT };
     const FIELDS: Fields = Event::FIELDS;
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {

@@ -277,6 +277,7 @@ fn the_schema_tells_columns_and_units() {
     assert_eq!(schema["items"]["properties"]["volume"]["unit"], "messages");
     assert_eq!(schema["items"]["required"], json!(["timestamp", "user", "volume"]));
     assert_eq!(schema["models"][0]["key_columns"], 2);
+    assert_eq!(schema["parameters"][2]["aliases"], json!(["from"]));
 }
 
 #[test]
@@ -292,12 +293,17 @@ fn details_tell_rows_and_their_first_and_last_time() {
 
 #[test]
 fn health_status_and_metrics_answer() {
-    let fixture = Fixture::with_users();
+    let measured = crate::http::metrics::install();
+    let fixture = Fixture::new(HttpOptions { metrics: measured, ..HttpOptions::default() });
+    fixture.catalog.put("users", users(), 1, CompleteUntil::End);
     assert_eq!(fixture.get("/healthz").text(), "ok\n");
-    assert_eq!(fixture.get("/readyz").json()["ready"], true);
-    assert_eq!(fixture.get("/api/_status").json()["stats"][0]["ident"], "users");
+    assert_eq!(fixture.get("/readyz").json()["stats"][0]["state"], "live");
+    let status = fixture.get("/api/_status").json();
+    assert_eq!(status["stats"][0]["models"], json!({"rows": 5}));
+    assert_eq!(status["stats"][0]["complete_until"], "end");
     let metrics = fixture.get("/metrics");
-    assert!(metrics.text().contains("statmill_stat_messages_total{stat=\"users\"} 0\n"));
+    assert!(metrics.text().contains("statmill_stat_rows{stat=\"users\",model=\"rows\"} 5\n"));
+    assert!(metrics.text().contains("statmill_http_requests_total{route=\"/healthz\""));
     let page = fixture.get("/");
     assert!(page.text().contains("href=\"/api/users.html\""));
 }

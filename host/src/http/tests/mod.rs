@@ -19,10 +19,9 @@ use statmill_plugin_api::manifest::ValueKind;
 
 use super::{HttpOptions, Server, Shutdown, serve};
 use crate::query::memory::MemoryRows;
-use crate::query::status::{PluginReport, StatStatus, Status};
 use crate::query::{
-    Accepted, Catalog, CompleteUntil, IngestError, IngestSink, Limits, LineError, StatState,
-    StatView,
+    Accepted, Catalog, CompleteUntil, IngestError, IngestSink, Limits, LineError, PluginReport,
+    StatState, StatStatus, StatView, Status,
 };
 
 /// Stats in memory, and a source `bus` that refuses what is not JSON.
@@ -55,8 +54,8 @@ impl Catalog for MemoryCatalog {
     }
 
     fn status(&self) -> Status {
-        let stat = |ident: String| StatStatus { ident, ..StatStatus::default() };
-        Status { stats: self.idents().into_iter().map(stat).collect(), ..Status::default() }
+        let stats = self.stats.lock().values().map(StatStatus::stored).collect();
+        Status { stats, ..Status::default() }
     }
 
     fn ready(&self) -> bool {

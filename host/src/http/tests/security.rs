@@ -1,6 +1,7 @@
 //! Tokens, strangers, and what answers forbid browsers to do.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use super::{Fixture, MemoryCatalog};
@@ -36,6 +37,29 @@ fn each_use_needs_its_own_token_and_admin_opens_all() {
         assert_eq!(reply.status, status(may_ingest, 202), "{token:?}");
     }
     assert_eq!(fixture.get("/healthz").status, 200);
+    assert_eq!(fixture.get("/readyz").json(), serde_json::json!({ "ready": true }));
+}
+
+#[test]
+fn a_connection_on_which_nothing_moves_is_closed() {
+    let idle_time = std::time::Duration::from_millis(20);
+    let fixture = Fixture::new(HttpOptions { idle_time, ..HttpOptions::default() });
+    let mut stream = TcpStream::connect(fixture.server.address()).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:").unwrap();
+    // Ends only when the server gives up waiting for the rest.
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_connection_too_many_waits_for_its_place() {
+    let fixture = Fixture::new(HttpOptions { max_connections: 1, ..HttpOptions::default() });
+    let mut first = TcpStream::connect(fixture.server.address()).unwrap();
+    let alive = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_eq!(super::exchange_one(&mut first, alive).status, 200);
+    let mut second = TcpStream::connect(fixture.server.address()).unwrap();
+    second.write_all(alive).unwrap();
+    drop(first);
+    assert_eq!(super::exchange_one(&mut second, b"").status, 200);
 }
 
 #[test]
@@ -80,7 +104,7 @@ fn a_host_header_that_is_no_host_is_not_echoed() {
     let fixture = Fixture::with_users();
     let request =
         "GET /api/users?rows_per_page=1 HTTP/1.1\r\nHost: a>b\r\nConnection: close\r\n\r\n";
-    let mut stream = std::net::TcpStream::connect(fixture.server.address()).unwrap();
+    let mut stream = TcpStream::connect(fixture.server.address()).unwrap();
     let reply = super::exchange(&mut stream, &[request.as_bytes()]);
     assert!(!reply.header("link").unwrap_or("").contains("a>b"));
 }

@@ -6,7 +6,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -72,7 +72,6 @@ pub(super) enum Tail {
 /// One open file.
 #[derive(Debug)]
 pub(super) struct Content {
-    path: PathBuf,
     bytes: Bytes,
 }
 
@@ -99,12 +98,7 @@ impl Content {
             }
             (None, None) => Bytes::Plain(file),
         };
-        Ok(Self { path: path.to_path_buf(), bytes })
-    }
-
-    /// Where the file was when it was opened.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { bytes })
     }
 
     pub(super) fn is_plain(&self) -> bool {

@@ -90,19 +90,32 @@ impl Watch {
         siblings: &[Sibling],
         replaced: bool,
     ) -> Result<(), LogError> {
-        let later = rotated::rotated_after(siblings, &content);
+        let stamp = content.stamp().map_err(|error| self.io("cannot look at", error))?;
         self.adopt(content)?;
         self.grow()?;
-        if !replaced && later.is_empty() {
+        if !replaced && rotated::rotated_after(siblings, &stamp).is_empty() {
             // Rotation is under way; the old file may still be written to.
             return Ok(());
         }
+        self.close_all(siblings, &stamp)
+    }
+
+    /// Closes the newest generation, whose file is `own`, and takes in what came and went after it
+    /// while nobody looked.
+    fn close_all(&mut self, siblings: &[Sibling], own: &Stamp) -> Result<(), LogError> {
+        let later = rotated::rotated_after(siblings, own);
         self.close()?;
         for content in later {
             self.push(content)?;
             self.close()?;
         }
         Ok(())
+    }
+
+    /// Closes the newest generation, whose file `own` was moved away and replaced.
+    pub(super) fn close_moved(&mut self, own: &Stamp) -> Result<(), LogError> {
+        let siblings = self.siblings()?;
+        self.close_all(&siblings, own)
     }
 
     /// Whether the path is a copy of the newest generation, perhaps with more at its end: it is taken
@@ -139,8 +152,9 @@ impl Watch {
         let Some(generation) = self.newest().cloned() else { return Ok(()) };
         match rotated::find(&siblings, &generation, generation.len) {
             Some(content) => {
+                let stamp = content.stamp().map_err(|error| self.io("cannot look at", error))?;
                 self.adopt(content)?;
-                self.close()
+                self.close_all(&siblings, &stamp)
             }
             None => self.vanish(self.state.generations.len() - 1),
         }

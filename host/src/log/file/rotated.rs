@@ -89,10 +89,10 @@ pub(super) fn begins_like(content: &Content, generation: &Generation) -> io::Res
     Ok(content.head(generation.head_len)? == Some(generation.head))
 }
 
-/// What rotation left after it left `before`: contents that lay at the path and were never seen there,
-/// oldest first.
-pub(super) fn rotated_after(siblings: &[Sibling], before: &Content) -> Vec<Content> {
-    let Some(before) = siblings.iter().find(|sibling| sibling.path == before.path()) else {
+/// What rotation left after it left the file `before`: contents that lay at the path and were never
+/// seen there, oldest first.
+pub(super) fn rotated_after(siblings: &[Sibling], before: &Stamp) -> Vec<Content> {
+    let Some(before) = siblings.iter().find(|sibling| sibling.stamp.same_file(before)) else {
         return Vec::new();
     };
     let mut later: Vec<&Sibling> = siblings

@@ -451,3 +451,58 @@ fn the_id_is_random_and_stays() {
     assert_eq!(FileLog::stored_id(&one.path, &one.options().state_folder).unwrap(), Some(id));
     assert_ne!(two.open().id(), id);
 }
+
+/// Renames `path.1` to `path.2` and so on, then `path` to `path.1`.
+fn shift(place: &Place) {
+    let old = |number: usize| place.folder.path().join(format!("bus.ndjson.{number}"));
+    let count = (1..).find(|number| !old(*number).exists()).unwrap();
+    for number in (1..count).rev() {
+        fs::rename(old(number), old(number + 1)).unwrap();
+    }
+}
+
+#[test]
+fn any_sequence_of_writes_rotations_and_restarts_gives_each_line_once_and_in_order() {
+    for seed in 0..15u64 {
+        let place = Place::with("");
+        let mut log = place.open();
+        let (mut written, mut read) = (Vec::new(), Vec::new());
+        let mut position = Offset(0);
+        let mut random = seed;
+        for _ in 0..40 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040);
+            match (random >> 33) % 9 {
+                0..4 => {
+                    let line = format!("{{\"seed\":{seed},\"line\":{}}}", written.len());
+                    place.append(&format!("{line}\n"));
+                    written.push(line);
+                }
+                4 | 5 => {
+                    let (texts, end) = read_from(&log, position);
+                    read.extend(texts);
+                    position = end;
+                }
+                6 => {
+                    shift(&place);
+                    place.rotate("bus.ndjson.1");
+                    place.append("");
+                }
+                7 if fs::metadata(&place.path).unwrap().len() > 0 => {
+                    // The head must have been seen, else a file cut off is not told from a new one.
+                    log.end().unwrap();
+                    shift(&place);
+                    fs::copy(&place.path, place.folder.path().join("bus.ndjson.1")).unwrap();
+                    File::create(&place.path).unwrap();
+                }
+                _ => {
+                    drop(log);
+                    log = place.reopen(position).unwrap();
+                }
+            }
+        }
+        read.extend(read_from(&log, position).0);
+        assert_eq!(read, written, "seed {seed}");
+        assert!(log.losses().is_empty(), "seed {seed}: {:?}", log.losses());
+        assert_eq!(all(&place.reopen(position).unwrap()), written, "seed {seed}");
+    }
+}

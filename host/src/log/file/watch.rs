@@ -205,15 +205,16 @@ impl Watch {
             return if self.seen.is_none() { self.open_path(stamp) } else { Ok(()) };
         };
         let own = current.stamp().map_err(|error| self.io("cannot look at the file", error))?;
-        if own.same_file(&stamp) {
-            if !self.is_cut_off(&current)? {
-                self.seen = Some(stamp);
-                self.replaced = None;
-                return self.grow();
-            }
+        // Also where the path is another file: the old one may have been cut off before it was moved.
+        if self.is_cut_off(&current)? {
             tracing::info!(log = %self.name, "the file was cut off: a new generation begins");
             self.close_away()?;
             return self.open_path(stamp);
+        }
+        if own.same_file(&stamp) {
+            self.seen = Some(stamp);
+            self.replaced = None;
+            return self.grow();
         }
         self.grow()?;
         let old_len = self.open.last().map_or(0, |open| open.extent.len);
@@ -229,7 +230,7 @@ impl Watch {
                 return self.grow();
             }
             tracing::info!(log = %self.name, "the file was replaced: a new generation begins");
-            self.close()?;
+            self.close_moved(&own)?;
             return self.open_path(stamp);
         }
         Ok(())

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Cursor, History, HistoryError, Page};
+use crate::clock::now_us;
 use crate::log::LogError;
-use crate::log::fill::{Fill, FillState};
+use crate::log::fill::{Fetched, Fill, FillState};
 use crate::log::identity::{content_hash, identity_hash};
 use crate::log::seam::{Known, SeamIndex};
-use crate::log::segment::{Entries, Match, now_us};
+use crate::log::segment::{Entries, Match};
 use crate::project::{Limits, envelope};
 
 /// How patient fetching is.
@@ -91,7 +92,7 @@ pub fn run_fill(
     }
     seam.add_fill(Arc::clone(fill));
     let mut done = FillProgress::default();
-    let cursor = fill.cursor()?;
+    let cursor = fill.fetched().next;
     let result = std::thread::scope(|scope| {
         // Two pages are in memory at most: the one being committed and the one in the channel.
         let (send, pages) = crossbeam_channel::bounded(0);
@@ -127,7 +128,7 @@ pub fn run_fill(
     match &result {
         Ok(()) => fill.set_state(FillState::Complete)?,
         Err(FillError::History(error)) => {
-            fill.set_state(FillState::Failed { reason: error.to_string() })?;
+            fill.set_state(FillState::Failed { at_us: now_us(), reason: error.to_string() })?;
         }
         Err(_) => {}
     }
@@ -188,7 +189,6 @@ fn take(
         fill.add_hole(hole.clone())?;
     }
     let (rows, rejected) = prepare(page, fill, limits);
-    progress.rejected += page.rejected + rejected;
     progress.fetched += page.len() as u64;
     progress.last_us = rows.times.last().copied().or(progress.last_us);
 
@@ -206,12 +206,21 @@ fn take(
         }
     }
     crate::fault::point("fill_seam");
-    fill.commit(&new, matched, &page.next)?;
+    let known = (rows.len() - new.len()) as u64;
+    let rejected = rejected + page.rejected;
+    let before = fill.fetched();
+    let fetched = Fetched {
+        next: page.next.clone(),
+        known: before.known + known,
+        rejected: before.rejected + rejected,
+    };
+    fill.commit(&new, matched, fetched)?;
     crate::fault::point("fill_seam");
     drop(judge);
     progress.pages += 1;
     progress.written += new.len() as u64;
-    progress.known += (rows.len() - new.len()) as u64;
+    progress.known += known;
+    progress.rejected += rejected;
     Ok(())
 }
 

@@ -166,12 +166,14 @@ fn a_live_message_that_was_fetched_is_not_written_again() {
 #[test]
 fn copies_without_identity_are_matched_one_to_one() {
     for (live, rows) in [(0, 2), (2, 0), (1, 3), (3, 1), (2, 2)] {
-        let host = host();
-        for _ in 0..live {
-            assert_eq!(host.send(&nameless(1)), 1);
+        for size in [1, 3] {
+            let host = host();
+            for _ in 0..live {
+                assert_eq!(host.send(&nameless(1)), 1);
+            }
+            host.fetch(&Rows::new(vec![nameless(1); rows], size)).unwrap();
+            assert_eq!(host.texts().len(), rows.max(live), "{live} live, {rows} rows");
         }
-        host.fetch(&Rows::new(vec![nameless(1); rows], 1)).unwrap();
-        assert_eq!(host.texts().len(), rows.max(live), "{live} live, {rows} rows");
     }
 }
 
@@ -215,7 +217,9 @@ fn a_fill_goes_on_at_whatever_page_it_was_stopped() {
             host = reopen(host.dir);
         }
         assert_eq!(host.texts(), expected, "{size} rows a page");
-        assert_eq!(reopen(host.dir).fill.state(), FillState::Complete);
+        let host = reopen(host.dir);
+        assert_eq!(host.fill.state(), FillState::Complete);
+        assert_eq!(host.fill.fetched().known, 4);
     }
 }
 
@@ -230,6 +234,20 @@ fn fills_that_overlap_hold_a_message_once() {
     let stop = AtomicBool::new(false);
     run_fill(&rows, &other, &host.seam, FillOptions::default(), |_| (), &stop).unwrap();
     assert_eq!(texts(&*other), [nameless(2), named(3)]);
+}
+
+#[test]
+fn rows_that_differ_in_identity_alone_are_different_in_every_fill() {
+    let row = |id: &str| format!(r#"{{"id":"{id}","topic":"t","time":1}}"#);
+    let host = host();
+    host.fetch(&Rows::new([row("a")], 1)).unwrap();
+    let dir = host.dir.path().join("other");
+    let other = Fill::create(&dir, SPAN, "test:rows", Mapping::auto(), []).unwrap();
+    let other = Arc::new(other);
+    let stop = AtomicBool::new(false);
+    let rows = Rows::new([row("a"), row("b")], 2);
+    run_fill(&rows, &other, &host.seam, FillOptions::default(), |_| (), &stop).unwrap();
+    assert_eq!(texts(&*other), [row("b")]);
 }
 
 #[test]
@@ -264,6 +282,8 @@ fn readers_come_and_go_durably_and_unfinished_folders_are_removed() {
     Fill::create(&folder.join("two"), 1..2, "u", Mapping::plain(), []).unwrap();
     let spans: Vec<_> = Fill::open_all(&folder).unwrap().iter().map(Fill::span_us).collect();
     assert_eq!(spans, [1..2, 5..6]);
+    Fill::open_all(&folder).unwrap()[0].delete().unwrap();
+    assert_eq!(Fill::open_all(&folder).unwrap().len(), 1);
     assert!(!folder.join("half").exists());
     let host = reopen(host.dir);
     assert_eq!(host.fill.header().readers.into_iter().collect::<Vec<_>>(), ["b"]);

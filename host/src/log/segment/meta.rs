@@ -39,7 +39,7 @@ impl Meta {
             id: LogId(random()?),
             mark: LogId(random()?),
             name: name.to_owned(),
-            created_us: super::now_us(),
+            created_us: crate::clock::now_us(),
         };
         write_json(&dir.join(FILE), &meta)?;
         Ok(meta)

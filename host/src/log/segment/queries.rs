@@ -3,10 +3,11 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::entries::KeyEntry;
-use super::index::{Section, Summary};
+use super::index::{NO_TIME, Section, Summary};
 use super::segments::SegmentLog;
 use super::tables::{Table, touches};
 use crate::log::{LogError, Offset};
+use crate::query::{Hole, LogStatus};
 
 impl SegmentLog {
     pub(crate) fn count(&self, range: Range<Offset>) -> u64 {
@@ -30,6 +31,38 @@ impl SegmentLog {
         };
         state.sealed.iter().map(|segment| share(&segment.summary)).sum::<u64>()
             + share(&state.index.summary)
+    }
+
+    /// Adds what can no longer be read.
+    pub(crate) fn describe(&self, status: &mut LogStatus) {
+        let state = self.state.read();
+        status.holes.extend(state.losses.iter().map(|loss| Hole {
+            start: loss.range.start,
+            end: loss.range.end,
+            reason: loss.reason.clone(),
+        }));
+    }
+
+    /// Smallest event time of the records from `from` on, or an earlier one; `None` without records.
+    pub(crate) fn smallest_time_from(&self, from: Offset) -> Option<i64> {
+        let (sealed, rest) = {
+            let state = self.state.read();
+            let blocks = state.index.blocks.iter().filter(|block| block.end() > from.0);
+            (state.sealed.clone(), blocks.map(|block| block.min_us).min())
+        };
+        let unread = sealed.iter().filter(|segment| segment.summary.end > from.0);
+        let oldest = unread.map(|segment| {
+            let whole = segment.summary.min_us;
+            if segment.summary.first >= from.0 {
+                return whole;
+            }
+            // An index that cannot be read makes the answer early, never late.
+            self.block_table(segment).map_or(whole, |blocks| {
+                let unread = blocks.iter().filter(|block| block.end() > from.0);
+                unread.map(|block| block.min_us).min().unwrap_or(whole)
+            })
+        });
+        oldest.chain(rest).min().filter(|time_us| *time_us != NO_TIME.0)
     }
 
     /// Whether the log may hold messages of a span of event time.

@@ -357,7 +357,7 @@ impl SegmentLog {
         let published = *self.published.lock();
         LogEnd {
             offset: Offset(published.end),
-            seen_us: super::now_us(),
+            seen_us: crate::clock::now_us(),
             finished: published.finished,
         }
     }

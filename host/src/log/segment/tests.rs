@@ -276,6 +276,13 @@ fn the_first_chunk_young_enough_is_found_by_its_largest_time() {
     }
     let found: Vec<_> = [0, 5, 6, 9, 10, 12, 13].map(|time_us| log.first_at(time_us).0).to_vec();
     assert_eq!(found, [0, 0, 2, 2, 6, 6, 8]);
+    let smallest: Vec<_> =
+        [0, 1, 2, 4, 5, 6, 8].map(|from| log.smallest_time_from(Offset(from))).to_vec();
+    assert_eq!(
+        smallest,
+        [Some(1), Some(1), Some(2), Some(2), Some(2), Some(8), None],
+        "to the block"
+    );
 }
 
 #[test]

@@ -111,6 +111,20 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its status, as `/api/_status` tells it.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let url = format!("{}/api/_status", self.url);
+        let text = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn alive(&mut self) -> bool {
@@ -132,6 +146,14 @@ pub fn output(program: &str, args: &[&str]) -> String {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{program} {args:?} failed:\n{said}");
     String::from_utf8(out.stdout).unwrap()
+}
+
+/// What a command that must fail said on standard error.
+#[must_use]
+pub fn failure(program: &str, args: &[&str]) -> String {
+    let out = Command::new(program).args(args).output().unwrap();
+    assert!(!out.status.success(), "{program} {args:?} did not fail");
+    String::from_utf8(out.stderr).unwrap()
 }
 
 /// All rows of all stats of a data folder at rest: what two runs are compared by.

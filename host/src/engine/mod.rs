@@ -208,6 +208,8 @@ impl Engine {
         let (commits, commit_work) = bounded(QUEUED_COMMITS);
         let mut engine =
             Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
+        // Dropped before `engine` if the start fails: its threads end with their last sender.
+        let (context, commits) = (context, commits);
         let names: HashMap<LogId, String> =
             engine.shared.logs.iter().map(|s| (s.log.id(), s.log.name().to_owned())).collect();
         engine.tail.push(spawn("commit", move || {
@@ -276,6 +278,12 @@ impl Engine {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.lanes.wait_none();
         self.flush();
+        self.end_threads();
+        durable::make_durable(&self.shared);
+    }
+
+    /// Ends all threads once the lanes were told to stop; a second time does nothing.
+    fn end_threads(&mut self) {
         let _ = self.shared.supervisor.send(Control::Stop);
         drop(self.shared.context.lock().take());
         for thread in std::mem::take(&mut *self.shared.lane_threads.lock()) {
@@ -289,7 +297,18 @@ impl Engine {
         for thread in self.tail.drain(..) {
             let _ = thread.join();
         }
-        durable::make_durable(&self.shared);
+    }
+}
+
+impl Drop for Engine {
+    /// What was not committed is given up, as at SIGKILL; the store is free for another host afterwards.
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        // The committer drops what comes from an earlier life.
+        for stat in &self.shared.stats {
+            stat.epoch.fetch_add(1, Ordering::SeqCst);
+        }
+        self.end_threads();
     }
 }
 

@@ -37,6 +37,7 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
     if matches!(fault, Fault::Commit(_)) {
         // The outcome of a failed commit is unknown until the rows are read again.
         if let Err(error) = super::resume::reopen(&shared.database, stat) {
+            tracing::error!(stat = stat.ident, "not started again after \"{fault}\": {error}");
             stat.set_state(StatState::Failed, error.to_string());
             return;
         }

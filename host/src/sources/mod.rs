@@ -236,6 +236,12 @@ impl Sources {
     }
 }
 
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 fn note_coverage(coverage: &Coverage, stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::park_timeout(COVERAGE_STEP);

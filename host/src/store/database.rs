@@ -75,24 +75,41 @@ impl Database {
     pub fn open_tuned(folder: &Path, tuning: Tuning) -> Result<Opened, StoreError> {
         std::fs::create_dir_all(folder).map_err(StoreError::io(format!("make {folder:?}")))?;
         let lock = FolderLock::take(folder)?;
-        let path = folder.join(FOLDER);
-        let (store, rebuilt) = match SledStore::open(&path) {
-            Ok(store) => (store, None),
-            Err(error @ StoreError::Backend { .. }) => {
-                let aside = rename_aside(&path, error.to_string())?;
-                tracing::error!(
-                    "the store could not be opened ({}); it was moved to {:?}, and all \
-                     statistics are rebuilt from the logs",
-                    aside.reason,
-                    aside.path
-                );
-                (SledStore::open(&path)?, Some(aside))
+        let mut rebuilt = None;
+        let mut database = loop {
+            match Self::open_sound(folder, tuning) {
+                Ok(database) => break database,
+                Err(error @ (StoreError::Backend { .. } | StoreError::Damaged { .. }))
+                    if rebuilt.is_none() =>
+                {
+                    let aside = rename_aside(&folder.join(FOLDER), error.to_string())?;
+                    tracing::error!(
+                        "the store could not be opened ({}); it was moved to {:?}, and all \
+                         statistics are rebuilt from the logs",
+                        aside.reason,
+                        aside.path
+                    );
+                    rebuilt = Some(aside);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         };
-        let folder = Some(folder.to_owned());
-        let database = Self::over(Arc::new(store), tuning, folder, Some(lock))?;
+        database._lock = Some(lock);
         Ok(Opened { database, rebuilt })
+    }
+
+    /// Opens the store of `folder`, and each statistic once: the database may open though what is in
+    /// it cannot be read. A statistic that is damaged by itself is set aside by itself.
+    fn open_sound(folder: &Path, tuning: Tuning) -> Result<Self, StoreError> {
+        let store = Arc::new(SledStore::open(&folder.join(FOLDER))?);
+        let database = Self::over(store, tuning, Some(folder.to_owned()), None)?;
+        for ident in database.idents()? {
+            match database.open_stored(&ident) {
+                Err(StoreError::Damaged { what, .. }) => drop(database.set_aside(&ident, &what)?),
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(database)
     }
 
     /// Opens the store of a data folder that no host works on; makes nothing, sets nothing aside.

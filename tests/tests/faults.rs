@@ -4,26 +4,17 @@
 use std::path::Path;
 
 use serde_json::Value;
-use statmill_tests::{drop_in, ndjson, output, plugins, write};
+use statmill_tests::{drop_in, failure, ndjson, output, plugins, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
 
-fn run_once(folder: &Path, plugins: &Path) {
+/// Runs the program over the messages to their end with `check`, which judges how it ended.
+fn run_once(folder: &Path, plugins: &Path, check: impl Fn(&str, &[&str]) -> String) -> String {
     let source = format!("file:{}", folder.join("messages.ndjson").display());
-    let _ = output(
-        PROGRAM,
-        &[
-            "run",
-            "--once",
-            "--source",
-            &source,
-            "--data",
-            folder.join("data").to_str().unwrap(),
-            "--plugins",
-            plugins.to_str().unwrap(),
-        ],
-    );
+    let data = folder.join("data");
+    let (data, plugins) = (data.to_str().unwrap(), plugins.to_str().unwrap());
+    check(PROGRAM, &["run", "--once", "--source", &source, "--data", data, "--plugins", plugins])
 }
 
 fn show(folder: &Path, ident: &str) -> Value {
@@ -44,7 +35,8 @@ fn a_panicking_stat_is_quarantined_and_the_others_count_everything() {
     let text = ndjson(0..2000) + poison + "\n" + &ndjson(2000..4000);
     write(folder.path(), "messages.ndjson", &text);
     let plugins = plugins(&["odd-plugin", "statmill-volume"]);
-    run_once(folder.path(), plugins.path());
+    let said = run_once(folder.path(), plugins.path(), failure);
+    assert!(said.contains("odd is quarantined: 3 faults in a row"), "{said}");
     assert_eq!(total(&show(folder.path(), "volume-1d"), "volume"), 4001);
     assert!(total(&show(folder.path(), "odd"), "count") <= 2000);
 }
@@ -54,12 +46,12 @@ fn a_changed_fold_rebuilds_the_rows_from_the_log() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), "messages.ndjson", &ndjson(0..3000));
     let plugins = plugins(&["odd-plugin"]);
-    run_once(folder.path(), plugins.path());
+    let _ = run_once(folder.path(), plugins.path(), output);
     assert_eq!(total(&show(folder.path(), "odd"), "count"), 3000);
 
     std::fs::remove_file(plugins.path().join("libodd_plugin.so")).unwrap();
     drop_in(plugins.path(), "odd-plugin-next");
-    run_once(folder.path(), plugins.path());
+    let _ = run_once(folder.path(), plugins.path(), output);
     assert_eq!(total(&show(folder.path(), "odd"), "count"), 6000);
 }
 

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::table::OutputFormat;
+use crate::config::ConfigError;
 
 /// Keeps exact statistics over a stream of messages.
 #[derive(Debug, Parser)]
@@ -163,7 +164,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("statmill: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::progress::ShownProgress;
 use crate::config::{Config, Flags};
+use crate::query::{StatState, StatStatus, Status};
 use crate::{Host, wait_for_signal};
 
 /// Flags go before `STATMILL_…` variables, those before the file.
@@ -40,7 +41,7 @@ pub(super) struct RunArgs {
     /// Number of workers; default the number of cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// Read all sources to their ends, commit, make durable, and exit.
+    /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of it.
     #[arg(long)]
     once: bool,
     /// Let a rebuild take over though it does not reach back as far as the rows it replaces.
@@ -72,7 +73,9 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         let progress = ShownProgress::of(host.catalog());
         host.wait_finished()?;
         drop(progress);
+        let failed = failed_stats(&host.catalog().status());
         host.stop();
+        anyhow::ensure!(failed.is_empty(), "not all stats could count: {}", failed.join("; "));
         return Ok(());
     }
     let host = builder.listen(&config.listen.to_string()).start()?;
@@ -88,6 +91,17 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
     drop(progress);
     host.stop();
     Ok(())
+}
+
+/// The stats that were given up, each with the reason.
+fn failed_stats(status: &Status) -> Vec<String> {
+    let given_up = |stat: &&StatStatus| {
+        matches!(stat.state, StatState::Failed | StatState::Quarantined)
+    };
+    let words = |stat: &StatStatus| {
+        format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
+    };
+    status.stats.iter().filter(given_up).map(words).collect()
 }
 
 pub(super) fn check_config(args: RunArgs) -> Result<()> {

@@ -4,6 +4,7 @@
 //! by a catch-up lane of their own, which joins them to the live lane when it has come level. A stat
 //! is fed by at most one lane of a log at a time; batches may overlap what it folded, never leave a hole.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +21,10 @@ use crate::project::{Batch, Dictionaries, Projector};
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_RECORDS: usize = 1024;
 
+/// Ends of the log that are remembered, and how far apart in time, µs: together longer than any commit takes.
+const SEEN_ENDS: usize = 256;
+const SEEN_STEP_US: i64 = 100_000;
+
 /// How long a lane at the end of its log sleeps before it looks whether it shall stop.
 const IDLE: Duration = Duration::from_millis(50);
 
@@ -35,6 +40,8 @@ pub(super) struct LogSlot {
     pub(super) error: Mutex<Option<String>>,
     /// Messages a second at most; 0 = no limit.
     pub(super) max_rate: u64,
+    /// See [`super::LogInput::max_ahead_us`].
+    pub(super) max_ahead_us: Option<i64>,
 }
 
 /// A place in a log, and the stats fed from there.
@@ -44,8 +51,8 @@ pub(super) struct Lane {
     seat: Mutex<Seat>,
     /// `seat.next`, for those who only look.
     next: AtomicU64,
-    /// The end when last seen, for completeness; offset, then clock.
-    seen: Mutex<Option<LogEnd>>,
+    /// Where the log ended when the lane stood there, and when; ascending, the newest last.
+    seen: Mutex<VecDeque<LogEnd>>,
     /// The lane's thread has ended: the log is finished or failed.
     pub(super) ended: AtomicBool,
 }
@@ -92,9 +99,25 @@ impl Lane {
         Offset(self.next.load(Ordering::Acquire))
     }
 
-    /// The log's end when the lane last stood there or looked.
-    pub(super) fn seen(&self) -> Option<LogEnd> {
-        *self.seen.lock()
+    /// The newest end of the log that was seen and that `position` has reached: everything that had come
+    /// by then is folded.
+    pub(super) fn seen_by(&self, position: Offset) -> Option<LogEnd> {
+        self.seen.lock().iter().rev().find(|end| end.offset <= position).copied()
+    }
+
+    /// Notes where the log ends while the lane stands there.
+    fn see(&self, end: LogEnd) {
+        let mut seen = self.seen.lock();
+        let step_us = end.seen_us - SEEN_STEP_US;
+        match seen.len().checked_sub(2).map(|last_but_one| seen[last_but_one].seen_us) {
+            // Commits come seldom: a few ends a second are enough to tell how far they reach.
+            Some(before) if before > step_us => drop(seen.pop_back()),
+            _ => {}
+        }
+        seen.push_back(end);
+        if seen.len() > SEEN_ENDS {
+            seen.pop_front();
+        }
     }
 
     /// Adds targets that are level: they have folded, or been sent, everything before `level`.
@@ -187,7 +210,7 @@ pub(super) fn run(
         }
         if records.range.end <= next {
             let end = log.end()?;
-            *lane.seen.lock() = Some(end);
+            lane.see(end);
             // Another look after the end was seen: what came in between must not be left.
             if end.offset <= next {
                 if end.finished {

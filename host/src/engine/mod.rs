@@ -75,6 +75,8 @@ pub(crate) struct LogInput {
     pub(crate) readers: Option<Vec<String>>,
     /// Messages a second at most; 0 = no limit.
     pub(crate) max_rate: u64,
+    /// How far ahead of its arrival a message's time may lie, µs; none = as the engine's limits say.
+    pub(crate) max_ahead_us: Option<i64>,
 }
 
 /// Why the engine cannot start.
@@ -186,6 +188,7 @@ impl Engine {
                     readers: input.readers,
                     error: Mutex::new(None),
                     max_rate: input.max_rate,
+                    max_ahead_us: input.max_ahead_us,
                 })
             })
             .collect::<Vec<_>>();
@@ -369,7 +372,9 @@ impl Shared {
         context: &LaneContext,
     ) -> Result<(), EngineError> {
         let projection = Arc::clone(&self.projections[slot.log.mapping()]);
-        let projector = Projector::new(projection, self.options.limits);
+        let mut limits = self.options.limits;
+        limits.max_ahead_us = slot.max_ahead_us.unwrap_or(limits.max_ahead_us);
+        let projector = Projector::new(projection, limits);
         let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
         let running = self.lanes.enter();
         if !Arc::ptr_eq(&lane, &slot.live) {

@@ -15,7 +15,7 @@ use crate::loader::Plugin;
 use crate::log::{Log, Offset};
 use crate::project::TopicFilter;
 use crate::query::StatState;
-use crate::store::{Database, Span, StatRecord, StatStore, StoreError};
+use crate::store::{Database, Span, StatRecord, StatStore, StoreError, stored_models};
 
 /// Stats this close behind the foremost are fed with it by one lane: reading twice costs more.
 const NEAR_BYTES: u64 = 8 << 20;
@@ -130,7 +130,8 @@ pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), Store
 /// at `now − delta`, so that no window is filled by half.
 pub(crate) fn cutoff(manifest: &StatManifest, now_us: i64) -> Option<i64> {
     let delta = i64::try_from(manifest.backlog_delta_s?).ok()?.checked_mul(1_000_000)?;
-    let coarsest = manifest.models.iter().filter_map(|model| model.window_s).max().unwrap_or(1);
+    let windows = stored_models(manifest).into_iter().filter_map(|stored| stored.model.window_s);
+    let coarsest = windows.max().unwrap_or(1);
     let window = i64::try_from(coarsest).ok()?.checked_mul(1_000_000)?;
     Some((now_us - delta).div_euclid(window) * window)
 }

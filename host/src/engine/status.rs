@@ -13,6 +13,9 @@ use crate::query::{
 };
 use crate::store::StatRecord;
 
+/// A stat that has folded all that had come so long ago, µs, is level.
+const LEVEL_SLACK_US: i64 = 2_000_000;
+
 /// Prefix of the meta records that keep each stat's completeness for readers without a host.
 const COMPLETE: &str = "complete/";
 
@@ -75,7 +78,9 @@ impl Shared {
 
     fn level_at(&self, stat: &StatShared, record: &StatRecord) -> bool {
         let mut logs = self.logs.iter().filter(|slot| slot.read_by(&stat.ident));
-        logs.all(|slot| level_in(slot, record))
+        let slack_us =
+            LEVEL_SLACK_US.max(3 * i64::try_from(self.options.checkpoint.as_micros()).unwrap_or(0));
+        logs.all(|slot| level_in(slot, record, slack_us))
     }
 
     /// Whether every stat that can be is level with its logs.
@@ -151,26 +156,27 @@ fn position(slot: &LogSlot, record: &StatRecord) -> Offset {
     record.positions.get(&slot.log.id()).map_or(slot.log.start(), |at| at.end)
 }
 
-fn level_in(slot: &LogSlot, record: &StatRecord) -> bool {
-    slot.live.seen().is_some_and(|seen| position(slot, record) >= seen.offset)
+/// Whether what is committed reaches an end of the log that was seen a moment ago: the newest end moves
+/// with every message, commits follow it in steps.
+fn level_in(slot: &LogSlot, record: &StatRecord, slack_us: i64) -> bool {
+    let seen = slot.live.seen_by(position(slot, record));
+    seen.is_some_and(|end| end.finished || end.seen_us >= now_us() - slack_us)
 }
 
 fn complete_in(slot: &LogSlot, record: &StatRecord) -> CompleteUntil {
+    let position = position(slot, record);
     let lacks = slot.log.lacks_from_us().map_or(CompleteUntil::End, CompleteUntil::At);
-    let read = match slot.live.seen() {
-        Some(seen) if position(slot, record) >= seen.offset => {
-            if seen.finished {
-                CompleteUntil::End
-            } else {
-                CompleteUntil::At(seen.seen_us - slot.log.settle_us())
-            }
+    // A late message that is not folded yet lowers what a look at the clock would say.
+    let unread = slot.log.smallest_time_from(position).map(CompleteUntil::At);
+    let folded = match slot.live.seen_by(position) {
+        Some(end) if end.finished => CompleteUntil::End,
+        Some(end) => {
+            let clock = CompleteUntil::At(end.seen_us - slot.log.settle_us());
+            clock.and(unread.unwrap_or(CompleteUntil::End))
         }
-        _ => match slot.log.smallest_time_from(position(slot, record)) {
-            Some(time_us) => CompleteUntil::At(time_us),
-            None => CompleteUntil::Unknown,
-        },
+        None => unread.unwrap_or(CompleteUntil::Unknown),
     };
-    read.and(lacks)
+    folded.and(lacks)
 }
 
 fn progress(slots: &[&LogSlot], record: &StatRecord) -> Option<Progress> {

@@ -65,6 +65,7 @@ pub(super) fn plan(
             readers: Some(fill.header().readers.into_iter().collect()),
             log: fill,
             max_rate: 0,
+            max_ahead_us: None,
         });
     }
     Ok(())

@@ -125,9 +125,12 @@ impl Sources {
                 log: Arc::new(log),
                 readers: None,
                 max_rate: url.max_rate,
+                max_ahead_us: None,
             });
             return Ok(());
         }
+        let max_ahead_us =
+            url.max_ahead.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
         let name = url.name();
         let folder = options.data.join("journals").join(folder_name(&name));
         let journal_options = JournalOptions { arrival_time: url.arrival_time, ..options.journal };
@@ -137,11 +140,10 @@ impl Sources {
             log: Arc::clone(&journal) as _,
             readers: None,
             max_rate: url.max_rate,
+            max_ahead_us,
         });
         let mut limits = options.ingest;
-        if let Some(ahead) = url.max_ahead {
-            limits.message.max_ahead_us = i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX);
-        }
+        limits.message.max_ahead_us = max_ahead_us.unwrap_or(limits.message.max_ahead_us);
         let ingest = Arc::new(Ingest::new(journal, limits));
         match &url.kind {
             SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),

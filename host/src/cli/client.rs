@@ -263,7 +263,7 @@ fn version(etag: &str) -> Option<&str> {
 
 /// Relative times are made absolute, so that all pages mean the same time.
 fn pin_times(pairs: &mut [(String, String)]) {
-    let now_us = time::now_us();
+    let now_us = crate::clock::now_us();
     for (name, value) in pairs {
         if ["start", "from", "stop", "end", "to"].contains(&name.as_str())
             && let Some(time_us) = time::parse(value, now_us)

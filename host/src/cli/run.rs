@@ -20,7 +20,7 @@ pub(super) struct RunArgs {
     /// Folder of the store, the journals and all else that is written.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Folder of plugins, or a single library; may be given again. Default: `plugins` in the data folder.
+    /// Folder of plugins, or a single library; may be given again. `plugins` in the data folder comes last.
     #[arg(long)]
     plugins: Vec<PathBuf>,
     /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`; may be given again.
@@ -95,9 +95,8 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
 
 /// The stats that were given up, each with the reason.
 fn failed_stats(status: &Status) -> Vec<String> {
-    let given_up = |stat: &&StatStatus| {
-        matches!(stat.state, StatState::Failed | StatState::Quarantined)
-    };
+    let given_up =
+        |stat: &&StatStatus| matches!(stat.state, StatState::Failed | StatState::Quarantined);
     let words = |stat: &StatStatus| {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };

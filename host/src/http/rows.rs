@@ -54,7 +54,7 @@ pub(super) async fn get(
     let found = find(&app, &name)?;
     let pairs = pairs(raw.as_deref());
     let asked = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query = params::parse(asked, query::time::now_us()).map_err(Problem::params)?;
+    let query = params::parse(asked, crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(found.extension.or(query.format), &request, &Format::ALL)?;
 
     let etag = etag(&found, &query, chosen);

@@ -29,6 +29,7 @@ pub use self::state::Loss;
 use self::state::State;
 use self::watch::{Run, Watch};
 use super::{Log, LogEnd, LogError, LogId, Offset, Records, record_hash};
+use crate::clock::now_us;
 use crate::project::Mapping;
 
 /// Pause between two looks at a file that is waited for.
@@ -246,10 +247,6 @@ fn load(name: &str, place: &Path) -> Result<Option<State>, LogError> {
             place.display()
         ),
     })
-}
-
-fn now_us() -> i64 {
-    jiff::Timestamp::now().as_microsecond()
 }
 
 impl Log for FileLog {

@@ -15,7 +15,7 @@ use super::params::{ParamError, Query, quoted};
 use super::run::{Limits, QueryError};
 use super::shape::{KeyTime, ModelShape};
 use super::table::{Column, Table};
-use super::time::now_us;
+use crate::clock::now_us;
 use crate::store::{KeyBounds, Order, Snapshot};
 
 /// Key and value, encoded.

@@ -42,12 +42,6 @@ impl<'de> Deserialize<'de> for UtcTime {
     }
 }
 
-/// Returns the clock, µs since 1970.
-#[must_use]
-pub fn now_us() -> i64 {
-    Timestamp::now().as_microsecond()
-}
-
 /// Returns `time_us` as Unix seconds the way statscache printed them: always with a fraction, which
 /// is `0` for a whole second and never longer than it need be.
 ///

@@ -439,7 +439,8 @@ impl Watch {
     }
 
     pub(super) fn lose(&mut self, from: u64, to: u64, reason: String) {
-        let loss = Loss { from: Offset(from), to: Offset(to), reason, seen_us: super::now_us() };
+        let loss =
+            Loss { from: Offset(from), to: Offset(to), reason, seen_us: crate::clock::now_us() };
         if self.state.lose(loss.clone()) {
             tracing::error!(log = %self.name, from, to, reason = loss.reason, "part of a file is lost");
         }

@@ -1,0 +1,329 @@
+//! How a host shall run, and its start.
+
+use std::collections::BTreeMap;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Host, HostError};
+use crate::catalog::RunningCatalog;
+use crate::config::{Config, Keep};
+use crate::engine::{Engine, EngineOptions};
+use crate::http::{self, HttpOptions};
+use crate::loader;
+use crate::log::ingest::IngestLimits;
+use crate::log::journal::JournalOptions;
+use crate::log::segment::{Retention, SegmentOptions};
+use crate::log::source::{HistoryUrl, SourceError, SourceUrl};
+use crate::project::{Caps, Limits, Mapping};
+use crate::query::{self, Catalog};
+use crate::sources::{SourceOptions, Sources};
+use crate::store::{Database, Tuning};
+/// How a host shall run. Made by [`Host::builder`]; every setting has a default.
+#[derive(Clone)]
+pub struct HostBuilder {
+    data: PathBuf,
+    plugins: Vec<PathBuf>,
+    sources: Vec<SourceUrl>,
+    mappings: BTreeMap<String, Mapping>,
+    history: Option<HistoryUrl>,
+    listen: Option<String>,
+    http: HttpOptions,
+    threads: usize,
+    checkpoint: Duration,
+    durable_every: Duration,
+    limits: Limits,
+    journal: JournalOptions,
+    tuning: Tuning,
+    disabled: Vec<String>,
+    backlogs: BTreeMap<String, Duration>,
+    /// Journals are kept as long as the longest model that reads them.
+    keep_by_models: bool,
+    stat_config: BTreeMap<String, String>,
+    accept_loss: bool,
+    once: bool,
+}
+
+impl HostBuilder {
+    /// Every setting at its default.
+    pub(super) fn new() -> Self {
+        Self {
+            data: "statmill-data".into(),
+            plugins: Vec::new(),
+            sources: Vec::new(),
+            mappings: BTreeMap::new(),
+            history: None,
+            listen: None,
+            http: HttpOptions::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            checkpoint: Duration::from_secs(1),
+            durable_every: Duration::from_secs(1),
+            limits: Limits::default(),
+            journal: JournalOptions::default(),
+            tuning: Tuning::default(),
+            disabled: Vec::new(),
+            backlogs: BTreeMap::new(),
+            keep_by_models: true,
+            stat_config: BTreeMap::new(),
+            accept_loss: false,
+            once: false,
+        }
+    }
+
+    /// Takes every setting from a checked configuration.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        self.data.clone_from(&config.data);
+        self.plugins.extend(config.plugins.iter().cloned());
+        self.sources.extend(config.sources.iter().map(|source| source.url.clone()));
+        self.history.clone_from(&config.history);
+        self.mappings.clone_from(&config.mappings);
+        self.threads = config.threads.get();
+        self.checkpoint = config.checkpoint;
+        self.durable_every = config.durable_every;
+        self.limits = Limits {
+            max_message: config.limits.max_message,
+            max_depth: config.limits.max_depth,
+            max_ahead_us: micros(config.limits.max_ahead),
+            validate: config.limits.validate,
+        };
+        self.http.limits = query::Limits {
+            max_rows: config.query.max_rows,
+            max_time: config.query.max_time,
+            default_rows_per_page: config.query.default_rows_per_page as u64,
+            max_rows_per_page: config.query.max_rows_per_page as u64,
+        };
+        self.http.tokens = http::Tokens {
+            ingest: config.tokens.ingest.clone(),
+            query: config.tokens.query.clone(),
+            admin: config.tokens.admin.clone(),
+        };
+        self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
+        self.journal.retention = Retention {
+            age_us: match config.journal.keep {
+                Keep::Forever => None,
+                Keep::Models => config.journal.max_age.map(micros),
+            },
+            max_bytes: None,
+            disk_limit: config.journal.max_bytes,
+        };
+        self.keep_by_models =
+            config.journal.keep == Keep::Models && config.journal.max_age.is_none();
+        self.tuning.fold_deltas = config.fold_deltas;
+        for (ident, stat) in &config.stats {
+            if !stat.enabled {
+                self.disabled.push(ident.clone());
+            }
+            if let Some(backlog) = stat.backlog {
+                self.backlogs.insert(ident.clone(), backlog);
+            }
+            if !stat.config.is_null() {
+                self.stat_config.insert(ident.clone(), stat.config.to_string());
+            }
+        }
+        self
+    }
+
+    /// Folder of the store, the journals and the copies of plugins. Default: `statmill-data`.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = folder.into();
+        self
+    }
+
+    /// Adds a folder of plugins, or a single library. `plugins` in the data folder is always looked into.
+    #[must_use]
+    pub fn plugin(mut self, path: impl AsRef<Path>) -> Self {
+        self.plugins.push(path.as_ref().into());
+        self
+    }
+
+    /// Adds a source by its URL (`file:PATH`, `http:NAME`, `stdin:`, `demo:`).
+    ///
+    /// # Errors
+    /// [`SourceError`] naming what is wrong with the URL.
+    pub fn source(mut self, url: &str) -> Result<Self, SourceError> {
+        self.sources.push(url.parse()?);
+        Ok(self)
+    }
+
+    /// Sets where messages missed while no host ran are fetched from (`file:PATH`).
+    ///
+    /// # Errors
+    /// [`SourceError`] naming what is wrong with the URL.
+    pub fn history(mut self, url: &str) -> Result<Self, SourceError> {
+        self.history = Some(url.parse()?);
+        Ok(self)
+    }
+
+    /// Serves HTTP on `address`; port 0 takes any. Default: no HTTP.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.to_owned());
+        self
+    }
+
+    /// Limits and tokens of the HTTP server.
+    #[must_use]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = options;
+        self
+    }
+
+    /// Number of workers. Default: the number of cores.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Time between two commits of a stat. Default: 1 s.
+    #[must_use]
+    pub fn checkpoint(mut self, period: Duration) -> Self {
+        self.checkpoint = period;
+        self
+    }
+
+    /// Time between two fsyncs of the store. Default: 1 s.
+    #[must_use]
+    pub fn durable_every(mut self, period: Duration) -> Self {
+        self.durable_every = period;
+        self
+    }
+
+    /// Limits of a message.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How journals are kept.
+    #[must_use]
+    pub fn journal(mut self, options: JournalOptions) -> Self {
+        self.journal = options;
+        self
+    }
+
+    /// Sizes of the store.
+    #[must_use]
+    pub fn store(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Configuration of the stat `ident`, JSON text.
+    #[must_use]
+    pub fn stat_config(mut self, ident: &str, json: &str) -> Self {
+        self.stat_config.insert(ident.to_owned(), json.to_owned());
+        self
+    }
+
+    /// Lets a rebuild take over though it does not reach back as far as the rows it replaces.
+    #[must_use]
+    pub fn accept_loss(mut self, accept: bool) -> Self {
+        self.accept_loss = accept;
+        self
+    }
+
+    /// Reads all sources to their ends instead of following them.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Starts the host: opens the store, loads the plugins, brings every stat level and follows the sources.
+    ///
+    /// # Errors
+    /// [`HostError`]. A plugin that cannot be loaded, or a stat that fails, is no error: it is in the status.
+    pub fn start(self) -> Result<Host, HostError> {
+        let io = |what: String| move |source| HostError::Io { what, source };
+        std::fs::create_dir_all(&self.data)
+            .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
+        let opened = Database::open_tuned(&self.data, self.tuning)?;
+        if let Some(aside) = &opened.rebuilt {
+            tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
+        }
+        let database = Arc::new(opened.database);
+        let folders = self.plugin_folders();
+        let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
+        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
+        for (_, stat) in &mut loaded.stats {
+            if let Some(backlog) = self.backlogs.get(&stat.ident) {
+                stat.backlog_delta_s = Some(backlog.as_secs());
+            }
+        }
+        let mut journal = self.journal;
+        if self.keep_by_models {
+            journal.retention.age_us = longest_retention_us(&loaded);
+        }
+        let sources = SourceOptions {
+            data: self.data.clone(),
+            urls: self.sources,
+            history: self.history,
+            mappings: self.mappings,
+            journal,
+            ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
+            limits: self.limits,
+            once: self.once,
+        };
+        let mut sources = Sources::open(&sources, &database, &loaded)?;
+        let options = EngineOptions {
+            threads: self.threads,
+            checkpoint: self.checkpoint,
+            durable_every: self.durable_every,
+            limits: self.limits,
+            caps: Caps::default(),
+            stat_config: self.stat_config,
+            accept_loss: self.accept_loss,
+        };
+        let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
+        let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let http = match &self.listen {
+            None => None,
+            Some(address) => Some(listen(address, &catalog, self.http)?),
+        };
+        sources.start()?;
+        Ok(Host { engine, catalog, sources, http, once: self.once })
+    }
+
+    /// Those that were named, then `plugins` in the data folder, where there is one.
+    fn plugin_folders(&self) -> Vec<PathBuf> {
+        let default = Some(self.data.join("plugins")).filter(|folder| folder.is_dir());
+        self.plugins.iter().cloned().chain(default).collect()
+    }
+}
+
+/// How long the longest model that reads the journals is kept; `None` = for ever.
+fn longest_retention_us(loaded: &loader::Loaded) -> Option<i64> {
+    let models = loaded.stats.iter().flat_map(|(_, stat)| &stat.models);
+    let kept = models.flat_map(|model| {
+        let rollups = model.rollups.iter().map(|rollup| rollup.retention_s);
+        std::iter::once(model.retention_s).chain(rollups)
+    });
+    // Without a model nobody knows what will be asked: nothing is dropped.
+    let longest = kept.reduce(|a, b| Some(a?.max(b?))).flatten()?;
+    Some(micros(Duration::from_secs(longest)))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn listen(
+    address: &str,
+    catalog: &Arc<RunningCatalog>,
+    options: HttpOptions,
+) -> Result<http::Server, HostError> {
+    let fail = |source| HostError::Listen { address: address.to_owned(), source };
+    let resolved = address
+        .to_socket_addrs()
+        .map_err(fail)?
+        .next()
+        .ok_or_else(|| fail(std::io::ErrorKind::AddrNotAvailable.into()))?;
+    let listener = TcpListener::bind(resolved).map_err(fail)?;
+    let catalog: Arc<dyn Catalog> = Arc::clone(catalog) as _;
+    Ok(http::serve(listener, catalog, options, http::Shutdown::new())?)
+}

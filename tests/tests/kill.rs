@@ -237,6 +237,9 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
             hits.push((point, die_at(&scene, &sender, point, 3)));
         }
     }
+    if cfg!(feature = "torn-commits") {
+        hits.push(("torn", die_at(&scene, &sender, "torn", 3)));
+    }
     scene.upgrade();
     if cfg!(feature = "fault-points") {
         // Passed once before and once after the step, and then never again.

@@ -1,6 +1,6 @@
 //! Plugins: from a file in a folder to instances of its stats.
 //!
-//! A file is vetted ([`vet`]), copied to a private content-addressed file, mapped ([`map`]) and asked
+//! A file is vetted (`vet`), copied to a private content-addressed file, mapped (`map`) and asked
 //! to describe itself. What fails is reported in one line and left out; the rest loads.
 
 mod map;

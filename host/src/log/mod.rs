@@ -1,6 +1,6 @@
 //! Logs: ordered, replayable sequences of messages. The engine knows nothing else.
 //!
-//! Files are logs as they stand ([`file`]); every other source becomes one by being written to its
+//! Files are logs as they stand ([`mod@file`]); every other source becomes one by being written to its
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 

@@ -9,7 +9,7 @@ fields! {
     pub struct Event { package: sym "/msg/package/name" }
 }
 
-/// Messages per package, of the topics that begin with [`BODHI`].
+/// Messages per package, of the topics that begin with `org.fedoraproject.prod.bodhi.`.
 #[derive(Models, Default)]
 pub struct Packages {
     #[model(dimensions = ["package"], measures = ["count"], index = "count")]

@@ -350,11 +350,11 @@ impl Shared {
     pub(crate) fn view(&self, ident: &str, boot: u64) -> Option<StatView> {
         let stat = self.stats.iter().find(|stat| stat.ident == ident)?;
         let snapshot = stat.served();
-        let record = stat.written().record().clone();
         Some(StatView {
             version: format!("{boot}.{}", snapshot.version()),
-            complete_until: self.complete_until(stat, &record),
-            state: self.state_of(stat, &record),
+            // Of the rows that are answered: a rebuild's own may have come further.
+            complete_until: self.complete_until(stat, snapshot.record()),
+            state: self.state_of(stat, stat.written().record()),
             snapshot,
         })
     }

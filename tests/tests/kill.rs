@@ -255,8 +255,11 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     for (point, times) in &hits {
         println!("{point:>14} died {times} times");
     }
-    assert!(positions.len() >= 20, "the kills met only {} positions", positions.len());
-    assert!(hits.iter().all(|(_, times)| *times > 0), "a fault point was never reached");
+    // The negative control need only be caught; how its broken rows slow it down is of no interest.
+    if !cfg!(feature = "torn-commits") {
+        assert!(positions.len() >= 20, "the kills met only {} positions", positions.len());
+        assert!(hits.iter().all(|(_, times)| *times > 0), "a fault point was never reached");
+    }
 
     let running = scene.start("killed", 0, &[]).unwrap();
     sender.to(&running);

@@ -166,8 +166,9 @@ fn post(url: &Mutex<Option<String>>, first: u64, body: &str) -> bool {
         .is_ok_and(|answer| answer.status() == 202)
 }
 
-/// Waits until every stat has folded every message of the file and of HTTP.
-fn wait_level(running: &Running) {
+/// Waits until every stat has folded every message of the file and of HTTP; `false` if that takes
+/// longer than two minutes.
+fn wait_level(running: &Running) -> bool {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let text = ureq::get(format!("{}/api/_status", running.url))
@@ -187,9 +188,12 @@ fn wait_level(running: &Running) {
             accepted >= SENT_END + (FILE.end - FILE.start)
         });
         if level {
-            return;
+            return true;
         }
-        assert!(Instant::now() < deadline, "not level after two minutes: {status:#}");
+        if Instant::now() > deadline {
+            eprintln!("not level: {status:#}");
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -216,7 +220,7 @@ fn undisturbed(scene: &Scene) -> String {
     let sender = Sender::new(Duration::ZERO);
     sender.to(&running);
     sender.finish();
-    wait_level(&running);
+    assert!(wait_level(&running), "an undisturbed run is not level after two minutes");
     assert!(running.stop());
     all_rows(PROGRAM, &scene.data("undisturbed"))
 }
@@ -241,12 +245,14 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     }
     sender.until.store(u64::MAX, Ordering::Relaxed);
     if cfg!(feature = "fault-points") {
-        for point in POINTS {
+        // In the negative control this one lies between rows and positions: it is all that is asked.
+        let torn = cfg!(feature = "torn-commits");
+        for point in POINTS.into_iter().filter(|point| !torn || *point == "checkpoint") {
             hits.push((point, die_at(&scene, &sender, point, 3)));
         }
     }
     scene.upgrade();
-    if cfg!(feature = "fault-points") {
+    if cfg!(all(feature = "fault-points", not(feature = "torn-commits"))) {
         // Passed once before and once after the step, and then never again.
         hits.push(("rebuild_swap", die_at(&scene, &sender, "rebuild_swap", 2)));
     }
@@ -264,7 +270,12 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     let running = scene.start("killed", 0, &[]).unwrap();
     sender.to(&running);
     sender.finish();
-    wait_level(&running);
+    let level = wait_level(&running);
+    if cfg!(feature = "torn-commits") && !level {
+        println!("caught: the torn commits left stats that never come level");
+        return;
+    }
+    assert!(level, "not level after two minutes");
     assert!(running.stop());
     let rows = all_rows(PROGRAM, &scene.data("killed"));
     if cfg!(feature = "torn-commits") {

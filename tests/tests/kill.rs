@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,13 +22,24 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
 /// Messages 0..OLD are in the history only, OLD..SENT_END are sent over HTTP (and archived in the
 /// history), FILE.. are in the file.
 const OLD: u64 = 400;
-const SENT_END: u64 = OLD + 6_000;
-const FILE: std::ops::Range<u64> = 100_000..124_000;
+const SENT_END: u64 = OLD + 14_000;
+const FILE: std::ops::Range<u64> = 100_000..142_000;
 const CHUNK: u64 = 10;
 
 /// The fault points that any run passes.
 const POINTS: [&str; 6] =
     ["journal_roll", "ingest", "checkpoint", "page_fold", "fill_fetch", "fill_seam"];
+
+/// How many messages each life of the disturbed run gets of the file and over HTTP: every life has
+/// some to be killed at, however slow the machine.
+#[derive(Clone, Copy)]
+struct Share {
+    file: u64,
+    sent: u64,
+}
+
+const OF_A_KILL: Share = Share { file: 400, sent: 40 };
+const OF_A_POINT: Share = Share { file: 1_000, sent: 600 };
 
 struct Scene {
     folder: TempDir,
@@ -40,7 +52,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        write(folder.path(), "file.ndjson", &ndjson(FILE));
+        write(folder.path(), "file.ndjson", "");
         write(folder.path(), "history.ndjson", &ndjson(0..SENT_END));
         // A small segment rolls often; few rows fold often.
         write(
@@ -91,6 +103,13 @@ impl Scene {
         )
     }
 
+    /// Appends messages `range` to the file.
+    fn append(&self, range: std::ops::Range<u64>) {
+        let mut file =
+            std::fs::File::options().append(true).open(self.path("file.ndjson")).unwrap();
+        file.write_all(ndjson(range).as_bytes()).unwrap();
+    }
+
     fn disturbed_is_older(&self, name: &str) -> bool {
         name == "killed" && !self.folder.path().join("upgraded").exists()
     }
@@ -108,7 +127,7 @@ impl Scene {
 /// Sends all chunks in order, each until it is accepted, to wherever the host is now.
 struct Sender {
     url: Arc<Mutex<Option<String>>>,
-    /// Send no message beyond this one yet: some must be left for every part of the test.
+    /// Send no message beyond this one yet.
     until: Arc<AtomicU64>,
     /// Send without pauses from now on.
     hurry: Arc<AtomicBool>,
@@ -119,7 +138,7 @@ struct Sender {
 impl Sender {
     fn new(pause: Duration) -> Self {
         let url = Arc::new(Mutex::new(None::<String>));
-        let until = Arc::new(AtomicU64::new(u64::MAX));
+        let until = Arc::new(AtomicU64::new(OLD));
         let hurry = Arc::new(AtomicBool::new(false));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -146,6 +165,7 @@ impl Sender {
     }
 
     fn finish(mut self) {
+        self.until.store(SENT_END, Ordering::Relaxed);
         self.hurry.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
     }
@@ -225,36 +245,58 @@ fn undisturbed(scene: &Scene) -> String {
     all_rows(PROGRAM, &scene.data("undisturbed"))
 }
 
+/// Hands the disturbed run its messages, share by share.
+struct Supply<'a> {
+    scene: &'a Scene,
+    sender: Sender,
+    written: u64,
+}
+
+impl Supply<'_> {
+    /// Lets the next life begin with `share`.
+    fn give(&mut self, share: Share) {
+        let end = (self.written + share.file).min(FILE.end);
+        self.scene.append(self.written..end);
+        self.written = end;
+        self.sender.until.fetch_add(share.sent, Ordering::Relaxed);
+    }
+
+    /// All that is left.
+    fn finish(self) {
+        self.scene.append(self.written..FILE.end);
+        self.sender.finish();
+    }
+}
+
 #[test]
 fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     let scene = Scene::new();
-    let expected = undisturbed(&scene);
-    let sender = Sender::new(Duration::from_millis(60));
-    sender.until.store((OLD + SENT_END) / 2, Ordering::Relaxed);
+    let sender = Sender::new(Duration::from_millis(5));
+    let mut supply = Supply { scene: &scene, sender, written: FILE.start };
     let mut positions = BTreeSet::new();
     let mut hits: Vec<(&str, u32)> = Vec::new();
     let mut random = 0x5eed_u64;
 
     for _ in 0..50 {
+        supply.give(OF_A_KILL);
         let running = scene.start("killed", 2_000, &[]).unwrap();
-        sender.to(&running);
+        supply.sender.to(&running);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(Duration::from_millis(20 + (random >> 33) % 180));
         running.kill();
         positions.extend(durable(&scene.data("killed")).filter(|(_, between)| *between));
     }
-    sender.until.store(u64::MAX, Ordering::Relaxed);
     if cfg!(feature = "fault-points") {
         // In the negative control this one lies between rows and positions: it is all that is asked.
         let torn = cfg!(feature = "torn-commits");
         for point in POINTS.into_iter().filter(|point| !torn || *point == "checkpoint") {
-            hits.push((point, die_at(&scene, &sender, point, 3)));
+            hits.push((point, die_at(&mut supply, point, 3)));
         }
     }
     scene.upgrade();
     if cfg!(all(feature = "fault-points", not(feature = "torn-commits"))) {
         // Passed once before and once after the step, and then never again.
-        hits.push(("rebuild_swap", die_at(&scene, &sender, "rebuild_swap", 2)));
+        hits.push(("rebuild_swap", die_at(&mut supply, "rebuild_swap", 2)));
     }
 
     println!("kills 50, distinct durable positions {}", positions.len());
@@ -268,8 +310,8 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     }
 
     let running = scene.start("killed", 0, &[]).unwrap();
-    sender.to(&running);
-    sender.finish();
+    supply.sender.to(&running);
+    supply.finish();
     let level = wait_level(&running);
     if cfg!(feature = "torn-commits") && !level {
         println!("caught: the torn commits left stats that never come level");
@@ -278,6 +320,7 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
     assert!(level, "not level after two minutes");
     assert!(running.stop());
     let rows = all_rows(PROGRAM, &scene.data("killed"));
+    let expected = undisturbed(&scene);
     if cfg!(feature = "torn-commits") {
         assert_ne!(rows, expected, "commits are torn and the test did not notice");
     } else {
@@ -286,16 +329,17 @@ fn fifty_kills_and_every_fault_point_leave_the_rows_of_an_undisturbed_run() {
 }
 
 /// Lets the process die at the first, second … `most`th passing of a fault point; how often it did.
-fn die_at(scene: &Scene, sender: &Sender, point: &str, most: u32) -> u32 {
+fn die_at(supply: &mut Supply, point: &str, most: u32) -> u32 {
     let mut died = 0;
     for passing in 1..=most {
         let fault = format!("{point}:{passing}");
         // A rebuild must come level with the file before it can swap.
         let rate = if point == "rebuild_swap" { 0 } else { 2_000 };
-        match scene.start("killed", rate, &[("STATMILL_FAULT", &fault)]) {
+        supply.give(OF_A_POINT);
+        match supply.scene.start("killed", rate, &[("STATMILL_FAULT", &fault)]) {
             None => died += 1,
             Some(mut running) => {
-                sender.to(&running);
+                supply.sender.to(&running);
                 let deadline = Instant::now() + Duration::from_secs(30);
                 while running.alive() && Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(5));

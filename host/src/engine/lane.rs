@@ -5,17 +5,16 @@
 //! is fed by at most one lane of a log at a time; batches may overlap what it folded, never leave a hole.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::worker::{Target, Work};
-use crate::log::{Log, LogEnd, LogError, LogId, Offset, Records};
-use crate::project::{Batch, Dictionaries, Projector};
+use crate::log::{Log, LogEnd, LogError, Offset, Records};
+use crate::project::{Dictionaries, Projector};
 
 /// Bounds of a batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -49,12 +48,8 @@ pub(super) struct LogSlot {
 pub(super) struct Lane {
     /// Locked while a batch is handed out, so that joining falls between two batches.
     seat: Mutex<Seat>,
-    /// `seat.next`, for those who only look.
-    next: AtomicU64,
     /// Where the log ended when the lane stood there, and when; ascending, the newest last.
     seen: Mutex<VecDeque<LogEnd>>,
-    /// The lane's thread has ended: the log is finished or failed.
-    pub(super) ended: AtomicBool,
 }
 
 #[derive(Default)]
@@ -88,15 +83,7 @@ impl LogSlot {
 
 impl Lane {
     pub(super) fn starting_at(next: Offset, targets: Vec<Target>) -> Self {
-        let lane = Self::default();
-        lane.next.store(next.0, Ordering::Relaxed);
-        *lane.seat.lock() = Seat { next, targets: targets.into() };
-        lane
-    }
-
-    /// Where the lane will read next.
-    pub(super) fn next(&self) -> Offset {
-        Offset(self.next.load(Ordering::Acquire))
+        Self { seat: Mutex::new(Seat { next, targets: targets.into() }), seen: Mutex::default() }
     }
 
     /// The newest end of the log that was seen and that `position` has reached: everything that had come
@@ -141,40 +128,16 @@ impl Lane {
         Arc::clone(&self.seat.lock().targets)
     }
 
-    /// Tells the stats that the messages of `range` are gone.
-    fn skip(
-        &self,
-        log: LogId,
-        range: Range<Offset>,
-        reason: &str,
-        workers: &[Sender<Work>],
-    ) -> Offset {
-        let reason: Arc<str> = reason.into();
-        let mut seat = self.seat.lock();
-        for worker in workers {
-            let (range, reason) = (range.clone(), Arc::clone(&reason));
-            let stats = Arc::clone(&seat.targets);
-            // As in `hand_out`.
-            let _ = worker.send(Work::Skip { log, range, reason, stats });
-        }
-        seat.next = range.end;
-        self.next.store(seat.next.0, Ordering::Release);
-        seat.next
-    }
-
-    fn hand_out(&self, batch: Batch, workers: &[Sender<Work>]) -> Offset {
-        let batch = Arc::new(batch);
+    /// Gives every worker with a target the work that takes the lane to `next`.
+    fn pass(&self, next: Offset, workers: &[Sender<Work>], work: impl Fn(Arc<[Target]>) -> Work) {
         let mut seat = self.seat.lock();
         for (index, worker) in workers.iter().enumerate() {
             if seat.targets.iter().any(|target| target.worker == index) {
-                let stats = Arc::clone(&seat.targets);
                 // Fails only when the worker has ended, which it does after all lanes.
-                let _ = worker.send(Work::Batch { batch: Arc::clone(&batch), stats });
+                let _ = worker.send(work(Arc::clone(&seat.targets)));
             }
         }
-        seat.next = batch.range.end;
-        self.next.store(seat.next.0, Ordering::Release);
-        seat.next
+        seat.next = next;
     }
 }
 
@@ -191,7 +154,7 @@ pub(super) fn run(
     let live = std::ptr::eq(lane, Arc::as_ptr(&slot.live));
     let log = &*slot.log;
     let mut records = Records::default();
-    let mut next = lane.next();
+    let mut next = lane.seat.lock().next;
     let mut pace = Pace::new(slot.max_rate);
     let records_at_once = pace.batch_records();
     while !context.stopping.load(Ordering::Acquire) {
@@ -205,7 +168,14 @@ pub(super) fn run(
                 "a recorded loss, reading goes on at {}: {error}",
                 on.0
             );
-            next = lane.skip(log.id(), next..on, &error.to_string(), &context.workers);
+            let reason: Arc<str> = error.to_string().into();
+            lane.pass(on, &context.workers, |stats| Work::Skip {
+                log: log.id(),
+                range: next..on,
+                reason: Arc::clone(&reason),
+                stats,
+            });
+            next = on;
             continue;
         }
         if records.range.end <= next {
@@ -230,7 +200,9 @@ pub(super) fn run(
         );
         metrics::counter!("statmill_messages_total").increment(batch.offsets.len() as u64);
         metrics::counter!("statmill_rejects_total").increment(batch.rejects.len() as u64);
-        next = lane.hand_out(batch, &context.workers);
+        next = batch.range.end;
+        let batch = Arc::new(batch);
+        lane.pass(next, &context.workers, |stats| Work::Batch { batch: Arc::clone(&batch), stats });
     }
     Ok(())
 }

@@ -387,7 +387,6 @@ impl Shared {
                 *slot.error.lock() = Some(error.to_string());
             }
             slot.behind.lock().retain(|behind| !Arc::ptr_eq(behind, &lane));
-            lane.ended.store(true, Ordering::Release);
         })?;
         let mut threads = self.lane_threads.lock();
         threads.retain(|thread| !thread.is_finished());

@@ -12,7 +12,10 @@ use crate::store::StoreError;
 /// Lets every rebuild that is level with its logs serve.
 pub(super) fn swap_those_level(shared: &Shared) {
     for stat in &shared.stats {
-        if stat.health.lock().state != StatState::Rebuilding || !shared.level(stat) {
+        // Looked at, not remembered: a fault meanwhile must not make the swap forgotten.
+        let given_up =
+            matches!(stat.health.lock().state, StatState::Quarantined | StatState::Failed);
+        if given_up || !stat.rebuilding() || !shared.level(stat) {
             continue;
         }
         match what_is_lost(shared, stat) {

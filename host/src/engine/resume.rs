@@ -80,7 +80,7 @@ pub(super) fn open(
         store: Mutex::new(store),
         epoch: AtomicU64::new(1),
         health: Mutex::new(Health {
-            state: if rebuilding { StatState::Rebuilding } else { StatState::Loading },
+            state: StatState::Loading,
             reason: String::new(),
             since_us: now_us(),
             last_error: None,

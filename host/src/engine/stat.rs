@@ -88,6 +88,11 @@ impl StatShared {
         self.written.read().snapshot()
     }
 
+    /// Whether the rows being written are made beside those that are answered.
+    pub(super) fn rebuilding(&self) -> bool {
+        !self.served.read().reads_same(&self.written.read())
+    }
+
     /// The rows that are answered.
     pub(super) fn served(&self) -> Arc<Snapshot> {
         self.served.read().snapshot()

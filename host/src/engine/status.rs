@@ -47,15 +47,13 @@ impl Shared {
     /// What a stat is doing, in one word.
     pub(super) fn state_of(&self, stat: &StatShared, record: &StatRecord) -> StatState {
         let state = stat.health.lock().state;
-        let settled = matches!(
-            state,
-            StatState::Quarantined
-                | StatState::Failed
-                | StatState::Rebuilding
-                | StatState::Detached
-        );
+        let settled =
+            matches!(state, StatState::Quarantined | StatState::Failed | StatState::Detached);
         if settled {
             return state;
+        }
+        if stat.rebuilding() {
+            return StatState::Rebuilding;
         }
         match (self.level_at(stat, record), state) {
             (true, StatState::Live) => StatState::Live,

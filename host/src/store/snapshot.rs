@@ -122,6 +122,12 @@ impl std::fmt::Debug for Snapshot {
 pub struct Reader(pub(crate) Arc<RwLock<Arc<Snapshot>>>);
 
 impl Reader {
+    /// Whether both read the rows of one and the same open store.
+    #[must_use]
+    pub fn reads_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The rows of the newest commit.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {

@@ -9,8 +9,7 @@ pub(super) struct Masks {
     pub(super) unusual: u64,
     /// `{ } [ ]`
     pub(super) brackets: u64,
-    /// Brackets, `:` and `,`.
-    pub(super) marks: u64,
+    pub(super) colons: u64,
 }
 
 /// Classifies 64 bytes at once.
@@ -28,15 +27,14 @@ pub(super) struct Scalar;
 impl Classify for Scalar {
     #[inline(always)]
     fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = Masks { quotes: 0, backslashes: 0, unusual: 0, brackets: 0, marks: 0 };
+        let mut masks = Masks { quotes: 0, backslashes: 0, unusual: 0, brackets: 0, colons: 0 };
         for (at, &byte) in block.iter().enumerate() {
             masks.quotes |= u64::from(byte == b'"') << at;
             masks.backslashes |= u64::from(byte == b'\\') << at;
             masks.unusual |= u64::from(!matches!(byte, b' '..=0x7f)) << at;
             masks.brackets |= u64::from(matches!(byte | 0x20, b'{' | b'}')) << at;
-            masks.marks |= u64::from(matches!(byte, b':' | b',')) << at;
+            masks.colons |= u64::from(byte == b':') << at;
         }
-        masks.marks |= masks.brackets;
         masks
     }
 

@@ -26,7 +26,8 @@ impl<'a> Literal<'a> {
 /// A number by its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number<'a> {
-    text: &'a str,
+    /// ASCII.
+    text: &'a [u8],
     pub(super) is_negative: bool,
     /// Digits before the point: no leading zero but in "0".
     pub(super) whole: &'a [u8],
@@ -56,22 +57,24 @@ impl<'a> Number<'a> {
             [b'e' | b'E', rest @ ..] => Some(power(rest)?),
             _ => return None,
         };
-        // Nothing but ASCII has come this far.
-        let text = std::str::from_utf8(bytes).ok()?;
-        Some(Self { text, is_negative, whole, fraction, exponent })
+        Some(Self { text: bytes, is_negative, whole, fraction, exponent })
     }
 
     /// Its value if it is written without fraction and exponent and fits. `-0` does not: it is a float.
     pub(super) fn int(&self) -> Option<i64> {
-        if !self.fraction.is_empty() || self.exponent.is_some() || self.text == "-0" {
+        if !self.fraction.is_empty() || self.exponent.is_some() || self.text == b"-0" {
             return None;
         }
-        self.text.parse().ok()
+        // Summed up below zero, where there is room for one more.
+        let digit = |sum: i64, &byte: &u8| sum.checked_mul(10)?.checked_sub((byte - b'0').into());
+        let negative = self.whole.iter().try_fold(0, digit)?;
+        if self.is_negative { Some(negative) } else { negative.checked_neg() }
     }
 
     /// The nearest `f64`; none where that is infinite.
     pub(super) fn num(&self) -> Option<f64> {
-        self.text.parse().ok().filter(|num: &f64| num.is_finite())
+        let text = std::str::from_utf8(self.text).ok()?;
+        text.parse().ok().filter(|num: &f64| num.is_finite())
     }
 }
 

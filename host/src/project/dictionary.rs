@@ -230,18 +230,31 @@ unsafe extern "C" fn lookup<'a>(context: *const (), code: u32) -> RStr<'a> {
 /// The codes one thread met lately in one dictionary, found without a lock.
 #[derive(Debug)]
 pub(super) struct Recent {
-    /// By the hash's top bits: hash and code + 1 (0 = none).
-    slots: Box<[(u64, u32)]>,
+    /// By the hash's top bits.
+    slots: Box<[Slot]>,
 }
+
+/// A text and its code. A cache line, so that a text met lately costs one look.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Slot {
+    /// As many bytes as `len` says; longer texts are not kept.
+    text: [u8; 56],
+    /// Length + 1; 0 = none.
+    len: u8,
+    code: u32,
+}
+
+const NO_SLOT: Slot = Slot { text: [0; 56], len: 0, code: 0 };
 
 impl Recent {
     pub(super) fn new() -> Self {
-        Self { slots: vec![(0, 0); RECENT].into() }
+        Self { slots: vec![NO_SLOT; RECENT].into() }
     }
 
     /// Forgets all: another generation has begun.
     pub(super) fn clear(&mut self) {
-        self.slots.fill((0, 0));
+        self.slots.fill(NO_SLOT);
     }
 
     /// As [`Dictionary::code`]; `None` where `text` is not UTF-8, which only a text not met lately need
@@ -249,11 +262,15 @@ impl Recent {
     #[inline]
     pub(super) fn code(&mut self, dictionary: &Dictionary, hash: u64, text: &[u8]) -> Option<u32> {
         let slot = &mut self.slots[(hash >> (64 - RECENT.ilog2())) as usize];
-        if slot.1 != 0 && slot.0 == hash && dictionary.text(slot.1 - 1).as_bytes() == text {
-            return Some(slot.1 - 1);
+        if usize::from(slot.len) == text.len() + 1 && slot.text[..text.len()] == *text {
+            return Some(slot.code);
         }
         let code = dictionary.code(hash, std::str::from_utf8(text).ok()?);
-        *slot = (hash, code.wrapping_add(1));
+        if let Some(kept) = slot.text.get_mut(..text.len()) {
+            kept.copy_from_slice(text);
+            slot.len = text.len() as u8 + 1;
+            slot.code = code;
+        }
         Some(code)
     }
 }

@@ -1,8 +1,9 @@
 //! The structure scan that every message passes, and the index it leaves behind.
 //!
-//! In: a message's text. Out: its verdict, and the places of all brackets, colons and commas outside
-//! strings (*marks*), for each opening bracket the mark that closes it, and bitmaps of quotes and
-//! of what is special in strings. The walk goes by the index alone and never needs to scan for the end of anything.
+//! In: a message's text. Out: its verdict, a bitmap of the quotes, one of what is special in strings, and
+//! for each depth down to the deepest wanted a bitmap of the *marks* there: the colons of the members of
+//! objects that deep, and the brackets that close containers that deep. The walk goes from mark to mark
+//! of one depth and never sees what lies deeper; members are told by their colon, their key lies before it.
 //! 64 bytes are classified at a time, by [`Scalar`] or by a vector unit (`simd.rs`); what follows from
 //! the masks is the same code for all machines.
 
@@ -10,22 +11,23 @@ use crate::project::Reject;
 use crate::project::classify::{Classify, Scalar};
 use crate::project::simd::{self, Avx2};
 
-/// Marks kept room for between messages; more is given back after a large one.
-const KEPT_MARKS: usize = 1 << 16;
+/// Words kept room for between messages; more is given back after a large one.
+const KEPT_WORDS: usize = 1 << 14;
 
 /// The structure of one message; its room is used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Position of each mark, ascending. As long as there is room, not as there are marks.
-    marks: Vec<u32>,
-    /// For each mark that opens a container: the mark that closes it.
-    links: Vec<u32>,
     /// Quotes that open or close a string, a bit for each byte; what lies past the text is stale.
     quotes: Vec<u64>,
     /// What plain text between quotes does not have: backslashes, controls, bytes above 127; likewise.
     specials: Vec<u64>,
-    /// Containers open at this point of the scan: mark << 1 | is array.
-    open: Vec<u32>,
+    /// Marks by word and level: the word of level 0 (the message's own members), of level 1, ...
+    marks: Vec<u64>,
+    /// Words in `marks` for each word of text: the levels asked for and one for all that lies deeper.
+    stride: usize,
+    /// Brackets open at this point of the scan.
+    open: Vec<u8>,
+    has_escapes: bool,
     vector: Option<Avx2>,
 }
 
@@ -36,15 +38,16 @@ struct Carry {
     escape: u64,
     /// All ones inside a string.
     string: u64,
-    marks: usize,
+    backslashes: u64,
 }
 
-/// What a scan may find and what it need not note down.
+/// What a scan may find and what it must note down.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) max_depth: usize,
-    /// Containers nested deeper hold nothing wanted: their marks may be left out.
-    pub(super) wanted_depth: usize,
+    /// Levels to have marks of: one more than the tokens of the longest pointer, because the end of
+    /// what it leads to lies there.
+    pub(super) levels: usize,
 }
 
 impl Index {
@@ -55,7 +58,7 @@ impl Index {
 
     /// Scans `text`, which is shorter than 2 GiB.
     pub(super) fn scan(&mut self, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
-        if self.marks.len() > KEPT_MARKS && text.len() < KEPT_MARKS {
+        if self.marks.len() > KEPT_WORDS && text.len() < KEPT_WORDS {
             *self = Self { vector: self.vector, ..Self::default() };
         }
         match self.vector {
@@ -71,30 +74,34 @@ impl Index {
         text: &[u8],
         bounds: Bounds,
     ) -> Result<(), Reject> {
+        if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
+            return Err(Reject::Malformed);
+        }
         self.open.clear();
+        self.stride = bounds.levels + 1;
         let words = text.len() / 64 + 1;
         if self.quotes.len() < words {
             self.quotes.resize(words, 0);
             self.specials.resize(words, 0);
         }
-        if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
-            return Err(Reject::Malformed);
+        if self.marks.len() < words * self.stride {
+            self.marks.resize(words * self.stride, 0);
         }
         let mut carry = Carry::default();
         let (blocks, rest) = text.as_chunks::<64>();
         let mut start = 0;
         for block in blocks {
             if let Some(end) = self.block(classify, block, start, &mut carry, bounds)? {
+                self.has_escapes = carry.backslashes != 0;
                 return only_blanks(&text[end..]);
             }
             start += 64;
         }
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
-        match self.block(classify, &last, start, &mut carry, bounds)? {
-            Some(end) => only_blanks(&text[end..]),
-            None => Err(Reject::Malformed),
-        }
+        let end = self.block(classify, &last, start, &mut carry, bounds)?;
+        self.has_escapes = carry.backslashes != 0;
+        end.map_or(Err(Reject::Malformed), |end| only_blanks(&text[end..]))
     }
 
     /// Scans one block; tells where the message ends if it does so here.
@@ -112,79 +119,61 @@ impl Index {
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
+        carry.backslashes |= masks.backslashes;
         self.quotes[start / 64] = quotes;
         // Joined as integers: joined as vectors, the compiler takes them apart byte by byte.
         self.specials[start / 64] = masks.unusual | masks.backslashes;
 
-        let marks = masks.marks & !string;
+        let mut colons = masks.colons & !string;
         let mut brackets = masks.brackets & !string;
         // A backslash outside a string ends every JSON text; what the masks say after it is void.
         let stray = masks.backslashes & !string;
         if stray != 0 {
             brackets &= (stray & stray.wrapping_neg()) - 1;
         }
-        if brackets == 0 && self.open.len() > bounds.wanted_depth {
-            return if stray == 0 { Ok(None) } else { Err(Reject::Malformed) };
-        }
-        let first = carry.marks;
-        carry.marks += self.note(first, marks, start);
+        let first = start / 64 * self.stride;
+        let marks = &mut self.marks[first..first + bounds.levels + 1];
+        marks.fill(0);
         while brackets != 0 {
             let at = brackets.trailing_zeros();
+            let bit = brackets & brackets.wrapping_neg();
             brackets &= brackets - 1;
-            let mark = first + (marks & ((1 << at) - 1)).count_ones() as usize;
+            let depth = self.open.len();
+            let before = colons & (bit - 1);
+            colons &= !(bit - 1);
             let byte = block[at as usize & 63];
-            let is_array = u32::from(byte & 0x20 == 0);
             if byte & 2 != 0 {
-                if self.open.len() >= bounds.max_depth {
+                if depth >= bounds.max_depth {
                     return Err(Reject::TooDeep);
                 }
-                self.open.push((mark as u32) << 1 | is_array);
+                if depth != 0 {
+                    marks[(depth - 1).min(bounds.levels)] |= before;
+                }
+                self.open.push(byte);
             } else {
-                let Some(opened) = self.open.pop().filter(|opened| opened & 1 == is_array) else {
+                // `{` and `}` differ in these bits, and `[` and `]` do.
+                if self.open.pop().is_none_or(|opened| opened ^ byte != 6) {
                     return Err(Reject::Malformed);
-                };
-                self.links[opened as usize >> 1] = mark as u32;
-                if self.open.is_empty() {
+                }
+                marks[(depth - 1).min(bounds.levels)] |= before | bit;
+                if depth == 1 {
                     return Ok(Some(start + at as usize + 1));
                 }
             }
         }
+        if let Some(level) = self.open.len().checked_sub(1) {
+            marks[level.min(bounds.levels)] |= colons;
+        }
         if stray == 0 { Ok(None) } else { Err(Reject::Malformed) }
     }
 
-    /// Writes down the marks of a block from number `first` on; tells how many there are.
-    #[inline(always)]
-    fn note(&mut self, first: usize, mut bits: u64, start: usize) -> usize {
-        if self.marks.len() < first + 64 {
-            let room = (first + 64).next_power_of_two().max(1024);
-            self.marks.resize(room, 0);
-            self.links.resize(room, 0);
-        }
-        let count = bits.count_ones() as usize;
-        let out = &mut self.marks[first..first + 64];
-        for eight in out.chunks_exact_mut(8) {
-            // Eight at a time without a branch: the count is unpredictable, surplus ones are overwritten.
-            for mark in eight {
-                *mark = (start as u32).wrapping_add(bits.trailing_zeros());
-                bits &= bits.wrapping_sub(1);
-            }
-            if bits == 0 {
-                break;
-            }
-        }
-        count
-    }
-
-    /// Position of a mark.
+    /// The marks of a level from `from` on, ascending. There must be one that closes a container of
+    /// that level; the walk ends there at the latest.
     #[inline]
-    pub(super) fn mark(&self, mark: usize) -> usize {
-        self.marks[mark] as usize
-    }
-
-    /// The mark that closes the container opened by mark `open`.
-    #[inline]
-    pub(super) fn close(&self, open: usize) -> usize {
-        self.links[open] as usize
+    pub(super) fn marks(&self, level: usize, from: usize) -> Marks<'_> {
+        let word = from / 64;
+        let bits = self.marks[word * self.stride + level] & (u64::MAX << (from % 64));
+        Marks { index: self, level, word, bits }
     }
 
     /// Position of the first string delimiter at or after `from`; there must be one.
@@ -197,6 +186,24 @@ impl Index {
             bits = self.quotes[word];
         }
         word * 64 + bits.trailing_zeros() as usize
+    }
+
+    /// Position of the last string delimiter before `before`, if that lies behind one.
+    #[inline]
+    pub(super) fn quote_before(&self, before: usize) -> Option<usize> {
+        let mut word = before / 64;
+        let mut bits = self.quotes[word] & !(u64::MAX << (before % 64));
+        while bits == 0 {
+            word = word.checked_sub(1)?;
+            bits = self.quotes[word];
+        }
+        Some(word * 64 + 63 - bits.leading_zeros() as usize)
+    }
+
+    /// Whether there is a backslash anywhere.
+    #[inline]
+    pub(super) fn has_escapes(&self) -> bool {
+        self.has_escapes
     }
 
     /// Whether `start..end` is ASCII without controls and backslashes: text as it stands.
@@ -214,6 +221,29 @@ impl Index {
         self.specials[first] & head == 0
             && self.specials[last] & tail == 0
             && self.specials[first + 1..last].iter().all(|&bits| bits == 0)
+    }
+}
+
+/// See [`Index::marks`].
+pub(super) struct Marks<'a> {
+    index: &'a Index,
+    level: usize,
+    word: usize,
+    bits: u64,
+}
+
+impl Iterator for Marks<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            self.word += 1;
+            self.bits = *self.index.marks.get(self.word * self.index.stride + self.level)?;
+        }
+        let at = self.word * 64 + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(at)
     }
 }
 
@@ -250,15 +280,15 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { max_depth: 5, wanted_depth: 5 };
+    const BOUNDS: Bounds = Bounds { max_depth: 5, levels: 5 };
 
-    /// The scan byte by byte: the verdict and, for each mark, its position and the one that closes it.
+    /// The scan byte by byte: the verdict, and each mark with its level.
     fn plainly(text: &[u8]) -> Result<Vec<(usize, usize)>, Reject> {
         let start = text.iter().position(|&b| !is_blank(b)).ok_or(Reject::Malformed)?;
         if text[start] != b'{' {
             return Err(Reject::Malformed);
         }
-        let (mut marks, mut open): (Vec<(usize, usize)>, Vec<usize>) = Default::default();
+        let (mut marks, mut open): (Vec<(usize, usize)>, Vec<u8>) = Default::default();
         let (mut in_string, mut escape) = (false, false);
         for (at, &byte) in text.iter().enumerate() {
             if in_string {
@@ -269,22 +299,19 @@ mod tests {
             match byte {
                 b'\\' => return Err(Reject::Malformed),
                 b'"' => in_string = true,
+                b':' => marks.push((open.len() - 1, at)),
                 b'{' | b'[' if open.len() == BOUNDS.max_depth => return Err(Reject::TooDeep),
-                b'{' | b'[' => open.push(marks.len()),
+                b'{' | b'[' => open.push(byte),
                 b'}' | b']' => {
-                    let opened = open.pop().ok_or(Reject::Malformed)?;
-                    if text[marks[opened].0] != if byte == b'}' { b'{' } else { b'[' } {
+                    if open.pop() != Some(if byte == b'}' { b'{' } else { b'[' }) {
                         return Err(Reject::Malformed);
                     }
-                    marks[opened].1 = marks.len();
+                    marks.push((open.len(), at));
+                    if open.is_empty() {
+                        return only_blanks(&text[at + 1..]).map(|()| marks);
+                    }
                 }
                 _ => {}
-            }
-            if b"{}[]:,".contains(&byte) {
-                marks.push((at, 0));
-            }
-            if !marks.is_empty() && open.is_empty() {
-                return only_blanks(&text[at + 1..]).map(|()| marks);
             }
         }
         Err(Reject::Malformed)
@@ -296,13 +323,13 @@ mod tests {
         bounds: Bounds,
     ) -> Result<Vec<(usize, usize)>, Reject> {
         index.scan(text, bounds)?;
-        let marks = 0..=index.close(0);
-        Ok(marks
-            .map(|mark| {
-                let at = index.mark(mark);
-                (at, if matches!(text[at], b'{' | b'[') { index.close(mark) } else { 0 })
-            })
-            .collect())
+        let last = text.iter().rposition(|&byte| byte == b'}').unwrap();
+        let mut marks: Vec<_> = (0..bounds.levels)
+            .flat_map(|level| index.marks(level, 0).map(move |at| (level, at)))
+            .filter(|&(_, at)| at <= last)
+            .collect();
+        marks.sort_unstable_by_key(|&(_, at)| at);
+        Ok(marks)
     }
 
     /// Text dense with what matters to the scan, in runs that cross block borders.
@@ -334,8 +361,11 @@ mod tests {
             prop_assert_eq!(&indexed(&mut scalar, &text, BOUNDS), &expected);
             let mut vector = Index::new();
             prop_assert_eq!(&indexed(&mut vector, &text, BOUNDS), &expected);
-            let shallow = Bounds { wanted_depth: 0, ..BOUNDS };
-            prop_assert_eq!(scalar.scan(&text, shallow).is_ok(), expected.is_ok());
+            let shallow = Bounds { levels: 2, ..BOUNDS };
+            let above = expected.map(|marks| {
+                marks.into_iter().filter(|&(level, _)| level < 2).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(&indexed(&mut scalar, &text, shallow), &above);
             prop_assert_eq!(scalar.quotes, vector.quotes);
             prop_assert_eq!(scalar.specials, vector.specials);
         }
@@ -371,10 +401,10 @@ mod tests {
     #[test]
     fn room_for_a_large_message_is_given_back() {
         let mut index = Index::new();
-        let large = format!("{{\"a\":[{}1]}}", "1,".repeat(KEPT_MARKS));
+        let large = format!("{{\"a\":[{}1]}}", "1,".repeat(64 * KEPT_WORDS));
         index.scan(large.as_bytes(), BOUNDS).unwrap();
-        assert!(index.marks.len() > KEPT_MARKS);
+        assert!(index.marks.len() > KEPT_WORDS);
         index.scan(b"{}", BOUNDS).unwrap();
-        assert!(index.marks.len() <= KEPT_MARKS);
+        assert!(index.marks.len() <= KEPT_WORDS);
     }
 }

@@ -72,7 +72,7 @@ mod x86_64 {
             backslashes: low.backslashes | high.backslashes << 32,
             unusual: low.unusual | high.unusual << 32,
             brackets: low.brackets | high.brackets << 32,
-            marks: low.marks | high.marks << 32,
+            colons: low.colons | high.colons << 32,
         }
     }
 
@@ -85,13 +85,12 @@ mod x86_64 {
         let brackets = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
         // Compared as signed, bytes above 127 are below the blank as well.
         let unusual = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
-        let others = _mm256_or_si256(equal(bytes, b':'), equal(bytes, b','));
         Masks {
             quotes: bits(equal(bytes, b'"')),
             backslashes: bits(equal(bytes, b'\\')),
             unusual: bits(unusual),
             brackets: bits(brackets),
-            marks: bits(_mm256_or_si256(brackets, others)),
+            colons: bits(equal(bytes, b':')),
         }
     }
 

@@ -20,8 +20,6 @@ pub(super) struct Node {
     children: Vec<Child>,
     /// Those that may be elements of an array, by ascending index.
     pub(super) elements: Vec<(usize, usize)>,
-    /// Bit `n` is set where a child's key has `n` bytes (63: or more).
-    lengths: u64,
     /// Just past the last node of this subtree: in preorder the descendants are `self + 1..end`.
     pub(super) end: usize,
 }
@@ -30,18 +28,39 @@ pub(super) struct Node {
 struct Child {
     key: Box<[u8]>,
     node: usize,
+    /// The last eight bytes of the opening quote and the key, the last one topmost.
+    tail: u64,
+    /// Those bits of `tail` that count: fewer where the key is short.
+    mask: u64,
+}
+
+impl Child {
+    fn new(key: &str, node: usize) -> Self {
+        let quoted = [b"\"", key.as_bytes()].concat();
+        let last = &quoted[quoted.len().saturating_sub(8)..];
+        let mut bytes = [0; 8];
+        bytes[8 - last.len()..].copy_from_slice(last);
+        let mask = u64::MAX << (64 - 8 * last.len());
+        let tail = u64::from_le_bytes(bytes);
+        // No tail has a bit that the mask lacks.
+        let (tail, mask) = if key.contains('\\') { (1, 0) } else { (tail, mask) };
+        Self { key: key.as_bytes().into(), node, tail, mask }
+    }
 }
 
 impl Node {
     /// The child whose key is `key` (unescaped).
-    #[inline]
     pub(super) fn child(&self, key: &[u8]) -> Option<usize> {
-        if self.lengths >> key.len().min(63) & 1 == 0 {
-            return None;
-        }
-        // Most keys are not wanted: their last byte tells so without a call to compare.
-        let is_it = |child: &&Child| child.key.last() == key.last() && *child.key == *key;
-        self.children.iter().find(is_it).map(|child| child.node)
+        self.children.iter().find(|child| *child.key == *key).map(|child| child.node)
+    }
+
+    /// Children whose key may stand before a quote, judged by the eight bytes before that (as
+    /// [`u64::from_le_bytes`] reads them). Most keys are not wanted, and this tells so at once. A key
+    /// with a backslash never stands there as it is.
+    #[inline]
+    pub(super) fn candidates(&self, tail: u64) -> impl Iterator<Item = (usize, &[u8])> {
+        let may_be = move |child: &&Child| tail & child.mask == child.tail;
+        self.children.iter().filter(may_be).map(|child| (child.node, &*child.key))
     }
 
     pub(super) fn is_leaf(&self) -> bool {
@@ -90,14 +109,12 @@ impl Draft {
     fn lay_out(&self, at: usize, nodes: &mut Vec<Node>, places: &mut [usize]) {
         let place = nodes.len();
         places[at] = place;
-        nodes.push(Node { children: Vec::new(), elements: Vec::new(), lengths: 0, end: 0 });
+        nodes.push(Node { children: Vec::new(), elements: Vec::new(), end: 0 });
         for (key, child) in &self.nodes[at] {
             self.lay_out(*child, nodes, places);
             let node = &mut nodes[place];
-            node.lengths |= 1 << key.len().min(63);
             node.elements.extend(index(key).map(|index| (index, places[*child])));
-            node.children
-                .push(Child { key: key.clone().into_bytes().into(), node: places[*child] });
+            node.children.push(Child::new(key, places[*child]));
         }
         let end = nodes.len();
         nodes[place].elements.sort_unstable();

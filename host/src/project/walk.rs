@@ -1,9 +1,7 @@
 //! Finds the wanted values of one message along the index that the structure scan left.
 //!
 //! What is found for a pointer depends on the text and that pointer alone, never on what else is
-//! wanted: a container's members are told apart by its marks, and a malformed member makes everything
-//! below that container [`Tag::Broken`], whichever member was asked for. Elements of an array are
-//! judged one by one, because the walk ends at the last one wanted.
+//! wanted: a value is judged by itself and what it lies in, not by its neighbours, which are not looked at.
 
 use crate::project::decode::{self, Literal, Text};
 use crate::project::scan::{Bounds, Index, is_blank};
@@ -27,7 +25,7 @@ pub(super) struct Found {
 pub(super) enum Tag {
     /// Nothing is there.
     Missing,
-    /// What is there, or a container on the way, is not JSON.
+    /// What is there, or what it lies in, is not JSON.
     Broken,
     Container,
     /// From quote to quote, ASCII without controls and escapes between.
@@ -80,7 +78,7 @@ impl Finder {
             return Err(Reject::TooLarge);
         }
         let deepest = if limits.validate { VALIDATED_DEPTH } else { usize::MAX };
-        let bounds = Bounds { max_depth: limits.max_depth.min(deepest), wanted_depth: trie.depth };
+        let bounds = Bounds { max_depth: limits.max_depth.min(deepest), levels: trie.depth + 1 };
         self.index.scan(text, bounds)?;
         if limits.validate && !validate::is_json(text) {
             return Err(Reject::Malformed);
@@ -90,10 +88,10 @@ impl Finder {
         let nodes = &trie.nodes;
         let mut walk =
             Walk { text, index: &self.index, nodes, found: &mut self.found, key: &mut self.key };
-        if !walk.object(0, 0) {
-            return Err(Reject::Malformed);
-        }
-        walk.found[0] = walk.value(self.index.mark(0), self.index.mark(self.index.close(0)) + 1, 0);
+        let start = walk.skip_blanks(0);
+        let end = walk.end_of_container(start, 0);
+        walk.found[0] = Found { start: start as u32, end: end as u32, tag: Tag::Container };
+        walk.object(0, start, 0);
         Ok(())
     }
 
@@ -116,127 +114,114 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Walks the members of the object that mark `open` opens; `false` if one is not `"key": value`.
-    fn object(&mut self, node: usize, open: usize) -> bool {
-        let close = self.index.close(open);
-        let mut mark = open + 1;
-        let mut at = self.index.mark(open) + 1;
-        if mark == close {
-            return self.is_empty(at, self.index.mark(close));
-        }
-        loop {
-            let colon = self.index.mark(mark);
-            if self.text[colon] != b':' {
-                return false;
+    /// Walks the members of the object that the bracket at `open` opens; `level` is that of its members.
+    fn object(&mut self, node: usize, open: usize, level: usize) {
+        let index = self.index;
+        for mark in index.marks(level, open) {
+            if self.text[mark] != b':' {
+                return;
             }
-            let Some((start, end)) = self.key_between(at, colon) else {
-                return false;
-            };
-            let value = mark + 1;
-            let after = self.after_container(value);
-            let stop = self.index.mark(after);
-            if after != close && self.text[stop] != b',' {
-                return false;
+            // A colon without a key before it is nobody's.
+            if let Some(child) = self.child_before(node, mark) {
+                self.record(child, mark + 1, level);
             }
-            if let Some(child) = self.child(node, start, end) {
-                self.record(child, colon + 1, stop, value);
-            }
-            if after == close {
-                return true;
-            }
-            at = stop + 1;
-            mark = after + 1;
         }
     }
 
-    /// Walks the elements of the array that mark `open` opens, up to the last one wanted.
-    fn array(&mut self, node: usize, open: usize) {
+    /// Walks the elements of the array that the bracket at `open` opens, up to the last one wanted.
+    fn array(&mut self, node: usize, open: usize, level: usize) {
         let nodes = self.nodes;
-        let close = self.index.close(open);
-        let mut mark = open + 1;
-        let mut at = self.index.mark(open) + 1;
-        if mark == close && self.is_empty(at, self.index.mark(close)) {
-            return;
-        }
+        let mut at = open + 1;
         let mut number = 0;
         for &(wanted, child) in &nodes[node].elements {
             loop {
-                let mut after = mark;
-                while after != close && self.text[self.index.mark(after)] != b',' {
-                    let next = self.after_container(after);
-                    after = if next == after { after + 1 } else { next };
-                }
-                let stop = self.index.mark(after);
+                let (value, after) = self.value(at, level);
+                let is_last = self.text[after] != b',';
                 if number == wanted {
-                    self.record(child, at, stop, mark);
+                    // An array of nothing has no first element.
+                    if !(number == 0 && is_last && self.skip_blanks(at) == after) {
+                        self.take(child, value, level);
+                    }
                     break;
                 }
-                if after == close {
+                if is_last {
                     return;
                 }
-                at = stop + 1;
-                mark = after + 1;
+                at = after + 1;
                 number += 1;
             }
         }
     }
 
-    /// The mark after the container that `mark` opens; `mark` itself if it opens none.
+    /// The wanted child whose key stands just before the colon. A key that is no valid string matches
+    /// nothing.
     #[inline]
-    fn after_container(&self, mark: usize) -> usize {
-        match self.text[self.index.mark(mark)] {
-            b'{' | b'[' => self.index.close(mark) + 1,
-            _ => mark,
+    fn child_before(&mut self, node: usize, colon: usize) -> Option<usize> {
+        // An object's bracket or an earlier colon lies before: this ends.
+        let mut end = colon - 1;
+        while is_blank(self.text[end]) {
+            end -= 1;
         }
-    }
-
-    /// Where the one string in `at..colon` lies without its quotes, if there is nothing else.
-    #[inline]
-    fn key_between(&self, at: usize, colon: usize) -> Option<(usize, usize)> {
-        let start = self.skip_blanks(at);
-        if self.text[start] != b'"' {
+        if self.text[end] != b'"' {
             return None;
         }
-        let end = self.index.quote(start + 1);
-        // A blank run that ends at the colon; a string that ends past it cannot be, it is outside.
-        (self.skip_blanks(end + 1) == colon).then_some((start + 1, end))
-    }
-
-    /// The wanted child whose key lies at `start..end`. A key that is no valid string matches nothing.
-    #[inline]
-    fn child(&mut self, node: usize, start: usize, end: usize) -> Option<usize> {
-        let node = &self.nodes[node];
-        let key = &self.text[start..end];
-        if self.index.is_plain(start, end) {
-            return node.child(key);
-        }
-        self.key.clear();
-        match decode::text(key)? {
-            Text::Plain(key) => node.child(key.as_bytes()),
-            Text::Escaped(key) => {
-                decode::unescape(key, self.key).then(|| node.child(self.key)).flatten()
+        let tail = match self.text[..end].last_chunk() {
+            Some(&bytes) => u64::from_le_bytes(bytes),
+            None => {
+                let mut bytes = [0; 8];
+                bytes[8 - end..].copy_from_slice(&self.text[..end]);
+                u64::from_le_bytes(bytes)
+            }
+        };
+        let nodes = self.nodes;
+        for (child, key) in nodes[node].candidates(tail) {
+            // The quote before it must be the one that opens the string, not one inside.
+            if self.text[..end].ends_with(key)
+                && self.index.quote_before(end).is_some_and(|quote| quote + 1 + key.len() == end)
+            {
+                return Some(child);
             }
         }
+        if self.index.has_escapes() { self.escaped_child(node, end) } else { None }
     }
 
-    /// Takes the value in `start..stop` for `node` and what is wanted below it. If it is a container,
-    /// `mark` opens it.
-    fn record(&mut self, node: usize, start: usize, stop: usize, mark: usize) {
+    /// The wanted child whose key ends at `end` and is written with escapes.
+    fn escaped_child(&mut self, node: usize, end: usize) -> Option<usize> {
+        let start = self.index.quote_before(end)? + 1;
+        if self.index.is_plain(start, end) {
+            return None;
+        }
+        let Text::Escaped(key) = decode::text(&self.text[start..end])? else { return None };
+        self.key.clear();
+        decode::unescape(key, self.key).then(|| self.nodes[node].child(self.key)).flatten()
+    }
+
+    /// Takes the value that begins at or after `at` for `node` and what is wanted below it.
+    #[inline]
+    fn record(&mut self, node: usize, at: usize, level: usize) {
+        let (value, _) = self.value(at, level);
+        self.take(node, value, level);
+    }
+
+    fn take(&mut self, node: usize, value: Found, level: usize) {
         let nodes = self.nodes;
         let below = node + 1..nodes[node].end;
         if self.found[node].tag != Tag::Missing {
             // The last of equal keys wins, with everything below it.
             self.found[below.clone()].fill(MISSING);
         }
-        let value = self.value(start, stop, mark);
         self.found[node] = value;
         if nodes[node].is_leaf() {
             return;
         }
+        let start = value.start as usize;
         let is_sound = match value.tag {
-            Tag::Container if self.text[value.start as usize] == b'{' => self.object(node, mark),
+            Tag::Container if self.text[start] == b'{' => {
+                self.object(node, start, level + 1);
+                true
+            }
             Tag::Container => {
-                self.array(node, mark);
+                self.array(node, start, level + 1);
                 true
             }
             Tag::Plain => true,
@@ -249,27 +234,55 @@ impl Walk<'_> {
         }
     }
 
-    /// What lies in `start..stop`, blanks trimmed; `mark` is the first mark at or after `start`.
+    /// What lies between `at` and the comma or closing bracket that ends it, blanks trimmed, and where
+    /// that is; `level` is that of the container it lies in.
     #[inline]
-    fn value(&self, start: usize, stop: usize, mark: usize) -> Found {
-        let start = self.skip_blanks(start);
-        if start >= stop {
-            return BROKEN;
-        }
-        let mut end = stop;
-        while is_blank(self.text[end - 1]) {
-            end -= 1;
-        }
-        let (tag, last) = match self.text[start] {
-            b'{' | b'[' => (Tag::Container, self.index.mark(self.index.close(mark)) + 1),
+    fn value(&self, at: usize, level: usize) -> (Found, usize) {
+        let start = self.skip_blanks(at);
+        let (tag, end) = match self.text[start] {
+            b'{' | b'[' => (Tag::Container, self.end_of_container(start, level + 1)),
             b'"' => {
                 let quote = self.index.quote(start + 1);
                 let is_plain = self.index.is_plain(start + 1, quote);
                 (if is_plain { Tag::Plain } else { Tag::String }, quote + 1)
             }
-            _ => (Tag::Scalar, end),
+            _ => {
+                let after = self.end(start, level);
+                let mut end = after;
+                while end > start && is_blank(self.text[end - 1]) {
+                    end -= 1;
+                }
+                let tag = if end == start { Tag::Broken } else { Tag::Scalar };
+                return (Found { start: start as u32, end: end as u32, tag }, after);
+            }
         };
-        if last == end { Found { start: start as u32, end: end as u32, tag } } else { BROKEN }
+        let after = self.skip_blanks(end);
+        if matches!(self.text[after], b',' | b'}' | b']') {
+            return (Found { start: start as u32, end: end as u32, tag }, after);
+        }
+        (BROKEN, self.end(after, level))
+    }
+
+    /// The first comma or closing bracket at or after `at` that is of `level`, however little of what
+    /// lies before it is JSON.
+    #[inline]
+    fn end(&self, mut at: usize, level: usize) -> usize {
+        loop {
+            match self.text[at] {
+                b',' | b'}' | b']' => return at,
+                b'"' => at = self.index.quote(at + 1) + 1,
+                b'{' | b'[' => at = self.end_of_container(at, level + 1),
+                _ => at += 1,
+            }
+        }
+    }
+
+    /// Just past the bracket that closes the container opened at `open`, which is of `level`.
+    #[inline]
+    fn end_of_container(&self, open: usize, level: usize) -> usize {
+        let mut marks = self.index.marks(level, open);
+        // Brackets are balanced, so there is one.
+        marks.find(|&mark| self.text[mark] != b':').map_or(self.text.len(), |close| close + 1)
     }
 
     /// The first position at or after `at` that is not blank; ends at the last bracket at the latest.
@@ -279,9 +292,5 @@ impl Walk<'_> {
             at += 1;
         }
         at
-    }
-
-    fn is_empty(&self, start: usize, close: usize) -> bool {
-        self.skip_blanks(start) == close
     }
 }

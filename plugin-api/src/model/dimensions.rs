@@ -12,6 +12,10 @@ pub trait Dimensions: 'static {
     type Values<'a>: Copy;
     /// What is kept until the drain.
     type Keys: Send;
+    /// As [`Dimension::Rank`], of the whole key.
+    type Rank: Copy + Ord;
+    /// As [`Dimension::Ranks`].
+    type Ranks<'k>;
     /// Types of the columns.
     const KINDS: &'static [ValueKind];
 
@@ -25,6 +29,17 @@ pub trait Dimensions: 'static {
     fn heap_bytes(keys: &Self::Keys) -> usize;
     /// As [`Dimension::hint`]; only of a key with at most one dimension.
     fn hint(values: Self::Values<'_>) -> Option<u32>;
+    /// As [`Dimension::ranks`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Dimension::ranks`].
+    fn ranks<'k>(
+        keys: &(dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k> + '_),
+        dictionaries: Dictionaries<'k>,
+    ) -> Result<Self::Ranks<'k>, PluginError>;
+    /// As [`Dimension::rank`].
+    fn rank(keys: &Self::Keys, ranks: &Self::Ranks<'_>) -> Self::Rank;
     /// Appends the keys' cells.
     ///
     /// # Errors
@@ -40,6 +55,8 @@ pub trait Dimensions: 'static {
 impl Dimensions for () {
     type Values<'a> = ();
     type Keys = ();
+    type Rank = ();
+    type Ranks<'k> = ();
     const KINDS: &'static [ValueKind] = &[];
 
     #[inline]
@@ -62,6 +79,16 @@ impl Dimensions for () {
         Some(0)
     }
 
+    fn ranks<'k>(
+        _: &(dyn Fn() -> Box<dyn Iterator<Item = &'k ()> + 'k> + '_),
+        _: Dictionaries<'k>,
+    ) -> Result<(), PluginError> {
+        Ok(())
+    }
+
+    #[inline]
+    fn rank((): &(), (): &()) {}
+
     fn encode((): &(), _: Dictionaries<'_>, _: &mut Vec<u8>) -> Result<(), PluginError> {
         Ok(())
     }
@@ -72,6 +99,8 @@ macro_rules! dimensions {
         impl<$($name: Dimension),+> Dimensions for ($($name,)+) {
             type Values<'a> = ($($name::Value<'a>,)+);
             type Keys = ($($name::Key,)+);
+            type Rank = ($($name::Rank,)+);
+            type Ranks<'k> = ($($name::Ranks<'k>,)+);
             const KINDS: &'static [ValueKind] = &[$($name::KIND),+];
 
             #[inline]
@@ -97,6 +126,18 @@ macro_rules! dimensions {
             fn hint(values: Self::Values<'_>) -> Option<u32> {
                 let hint: fn(Self::Values<'_>) -> Option<u32> = $hint;
                 hint(values)
+            }
+
+            fn ranks<'k>(
+                keys: &(dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k> + '_),
+                dictionaries: Dictionaries<'k>,
+            ) -> Result<Self::Ranks<'k>, PluginError> {
+                Ok(($($name::ranks(&mut keys().map(|keys| &keys.$index), dictionaries)?,)+))
+            }
+
+            #[inline]
+            fn rank(keys: &Self::Keys, ranks: &Self::Ranks<'_>) -> Self::Rank {
+                ($($name::rank(&keys.$index, &ranks.$index),)+)
             }
 
             fn encode(

@@ -1,6 +1,4 @@
-//! Rows on their way out of a model: encoded, sorted, merged where keys are equal, in blocks.
-
-use std::ops::Range;
+//! Rows on their way out of a model: encoded, merged where keys are equal, in blocks.
 
 use super::Dictionaries;
 use crate::aggregate;
@@ -15,25 +13,6 @@ const BLOCK_BYTES: usize = 1 << 20;
 pub struct Drain<'a> {
     dictionaries: Dictionaries<'a>,
     sink: &'a mut dyn FnMut(u32, &[u8]) -> bool,
-    bytes: Vec<u8>,
-    rows: Vec<Encoded>,
-}
-
-/// Where a row's key and value are in the drain's bytes: `start..middle` and `middle..end`.
-struct Encoded {
-    start: usize,
-    middle: usize,
-    end: usize,
-}
-
-impl Encoded {
-    fn key(&self) -> Range<usize> {
-        self.start..self.middle
-    }
-
-    fn value(&self) -> Range<usize> {
-        self.middle..self.end
-    }
 }
 
 impl<'a> Drain<'a> {
@@ -42,64 +21,77 @@ impl<'a> Drain<'a> {
         dictionaries: Dictionaries<'a>,
         sink: &'a mut dyn FnMut(u32, &[u8]) -> bool,
     ) -> Self {
-        Self { dictionaries, sink, bytes: Vec::new(), rows: Vec::new() }
+        Self { dictionaries, sink }
     }
 
-    pub(super) fn begin(&mut self) {
-        self.bytes.clear();
-        self.rows.clear();
+    pub(super) fn dictionaries(&self) -> Dictionaries<'a> {
+        self.dictionaries
     }
 
-    /// Takes a row of the model.
-    pub(super) fn row(
-        &mut self,
-        key: impl FnOnce(Dictionaries<'a>, &mut Vec<u8>) -> Result<(), PluginError>,
-        value: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), PluginError> {
-        let start = self.bytes.len();
-        key(self.dictionaries, &mut self.bytes)?;
-        let middle = self.bytes.len();
-        value(&mut self.bytes);
-        self.rows.push(Encoded { start, middle, end: self.bytes.len() });
-        Ok(())
-    }
-
-    /// Sorts the rows and hands them over as model number `model`.
-    pub(super) fn finish(&mut self, model: u32, measures: &[Measure]) -> Result<(), PluginError> {
-        let bytes = &self.bytes;
-        self.rows.sort_unstable_by(|a, b| bytes[a.key()].cmp(&bytes[b.key()]));
-        let mut block = BlockWriter::new();
-        let mut merged = Vec::new();
-        // Equal keys: one text that was coded in two columns, or once coded and once not.
-        for same in self.rows.chunk_by(|a, b| bytes[a.key()] == bytes[b.key()]) {
-            let (first, rest) = same.split_first().expect("chunk_by yields no empty chunk");
-            if rest.is_empty() {
-                block.push(&bytes[first.key()], &bytes[first.value()]);
-            } else {
-                let mut value = bytes[first.value()].to_vec();
-                for row in rest {
-                    merged.clear();
-                    aggregate::merge(measures, &value, &bytes[row.value()], &mut merged)?;
-                    std::mem::swap(&mut value, &mut merged);
-                }
-                block.push(&bytes[first.key()], &value);
-            }
-            if block.as_bytes().len() >= BLOCK_BYTES {
-                let full = std::mem::take(&mut block).into_bytes();
-                hand_over(self.sink, model, &full)?;
-            }
-        }
-        if block.rows() > 0 {
-            hand_over(self.sink, model, block.as_bytes())?;
-        }
-        Ok(())
+    /// Takes the rows of model number `model`.
+    pub(super) fn block<'b>(&'b mut self, model: u32, measures: &'b [Measure]) -> Rows<'b> {
+        let (key, value, more, merged) = Default::default();
+        let block = BlockWriter::new();
+        Rows { sink: &mut *self.sink, model, measures, block, key, value, more, merged }
     }
 }
 
-fn hand_over(
-    sink: &mut dyn FnMut(u32, &[u8]) -> bool,
+/// Rows of a model, ascending by key: each a key and one value or more.
+pub(super) struct Rows<'b> {
+    sink: &'b mut dyn FnMut(u32, &[u8]) -> bool,
     model: u32,
-    block: &[u8],
-) -> Result<(), PluginError> {
-    if sink(model, block) { Ok(()) } else { Err(PluginError::Refused { model }) }
+    measures: &'b [Measure],
+    block: BlockWriter,
+    key: Vec<u8>,
+    /// Of all values of the key so far; empty: none yet.
+    value: Vec<u8>,
+    more: Vec<u8>,
+    merged: Vec<u8>,
+}
+
+impl Rows<'_> {
+    /// Begins a row.
+    pub(super) fn key(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), PluginError>,
+    ) -> Result<(), PluginError> {
+        self.end_row()?;
+        encode(&mut self.key)
+    }
+
+    /// A value of the row; several are merged.
+    pub(super) fn value(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), PluginError> {
+        if self.value.is_empty() {
+            encode(&mut self.value);
+            return Ok(());
+        }
+        self.more.clear();
+        self.merged.clear();
+        encode(&mut self.more);
+        aggregate::merge(self.measures, &self.value, &self.more, &mut self.merged)?;
+        std::mem::swap(&mut self.value, &mut self.merged);
+        Ok(())
+    }
+
+    /// Hands over what is left.
+    pub(super) fn finish(mut self) -> Result<(), PluginError> {
+        self.end_row()?;
+        if self.block.rows() > 0 { self.hand_over() } else { Ok(()) }
+    }
+
+    fn end_row(&mut self) -> Result<(), PluginError> {
+        if self.value.is_empty() {
+            return Ok(());
+        }
+        self.block.push(&self.key, &self.value);
+        self.key.clear();
+        self.value.clear();
+        if self.block.as_bytes().len() >= BLOCK_BYTES { self.hand_over() } else { Ok(()) }
+    }
+
+    fn hand_over(&mut self) -> Result<(), PluginError> {
+        let block = std::mem::take(&mut self.block);
+        let (model, sink) = (self.model, &mut *self.sink);
+        if sink(model, block.as_bytes()) { Ok(()) } else { Err(PluginError::Refused { model }) }
+    }
 }

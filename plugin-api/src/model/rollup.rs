@@ -182,24 +182,40 @@ impl<D: Dimensions, M: Measures> Model for Rollup<D, M> {
     }
 
     fn drain(&mut self, model: u32, drain: &mut Drain<'_>) -> Result<(), PluginError> {
-        let windowed = self.window_us.is_some();
-        drain.begin();
-        for row in &self.rows {
-            drain.row(
-                |dictionaries, key| {
-                    if windowed {
-                        encoding::push_window(row.window, key);
-                    }
-                    D::encode(&row.keys, dictionaries, key)
-                },
-                |value| row.measures.encode(&self.options, value),
-            )?;
-        }
-        drain.finish(model, &self.measures)?;
+        self.write(model, drain)?;
         self.rows.clear();
         self.by_key.clear();
         self.bytes = 0;
         Ok(())
+    }
+}
+
+impl<D: Dimensions, M: Measures> Rollup<D, M> {
+    /// Writes the rows, ascending by key.
+    fn write(&self, model: u32, drain: &mut Drain<'_>) -> Result<(), PluginError> {
+        let windowed = self.window_us.is_some();
+        let dictionaries = drain.dictionaries();
+        let rows = &self.rows;
+        let ranks = D::ranks(&|| Box::new(rows.iter().map(|row| &row.keys)), dictionaries)?;
+        let rank = |row: &Row<D::Keys, M>| (row.window, D::rank(&row.keys, &ranks));
+        let mut order: Vec<_> = rows.iter().map(|row| (rank(row), row)).collect();
+        order.sort_unstable_by_key(|&(rank, _)| rank);
+        let mut block = drain.block(model, &self.measures);
+        // Equal keys: one text that was coded in two columns, or once coded and once not.
+        for same in order.chunk_by(|(a, _), (b, _)| a == b) {
+            for (number, (_, row)) in same.iter().enumerate() {
+                if number == 0 {
+                    block.key(|key| {
+                        if windowed {
+                            encoding::push_window(row.window, key);
+                        }
+                        D::encode(&row.keys, dictionaries, key)
+                    })?;
+                }
+                block.value(|value| row.measures.encode(&self.options, value))?;
+            }
+        }
+        block.finish()
     }
 }
 

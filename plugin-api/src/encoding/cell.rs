@@ -1,5 +1,7 @@
 //! Cells: single values, written so that bytes sort as the values do.
 
+use memchr::memchr;
+
 use super::{DecodeError, Value};
 use crate::manifest::ValueKind;
 
@@ -202,14 +204,14 @@ fn take_escaped<'a>(first: u8, bytes: &mut &'a [u8]) -> Result<&'a str, DecodeEr
     if first != SOME {
         return Err(DecodeError::NotCanonical { what: WHAT });
     }
-    let Some(len) = bytes[1..].iter().position(|&byte| byte == END) else {
+    let Some(len) = memchr(END, &bytes[1..]) else {
         return Err(DecodeError::Truncated { what: WHAT });
     };
     let (escaped, rest) = (&bytes[1..=len], &bytes[len + 2..]);
     // Escapes put ASCII in the place of ASCII, so the escaped text is UTF-8 when the text is.
     let text = std::str::from_utf8(escaped).map_err(|_| DecodeError::NotUtf8)?;
     let mut after = escaped;
-    while let Some(at) = after.iter().position(|&byte| byte == ESCAPE) {
+    while let Some(at) = memchr(ESCAPE, after) {
         if !matches!(after.get(at + 1), Some(1 | 2)) {
             return Err(DecodeError::NotCanonical { what: WHAT });
         }
@@ -222,9 +224,12 @@ fn take_escaped<'a>(first: u8, bytes: &mut &'a [u8]) -> Result<&'a str, DecodeEr
 fn unescape(cell: &[u8]) -> Result<Box<str>, DecodeError> {
     let escaped = cell.get(1..cell.len().saturating_sub(1)).unwrap_or_default();
     let mut text = Vec::with_capacity(escaped.len());
-    let mut bytes = escaped.iter();
-    while let Some(&byte) = bytes.next() {
-        text.push(if byte == ESCAPE { bytes.next().map_or(0, |code| code - 1) } else { byte });
+    let mut rest = escaped;
+    while let Some(at) = memchr(ESCAPE, rest) {
+        text.extend_from_slice(&rest[..at]);
+        text.push(rest.get(at + 1).map_or(0, |code| code.wrapping_sub(1)));
+        rest = rest.get(at + 2..).unwrap_or_default();
     }
+    text.extend_from_slice(rest);
     String::from_utf8(text).map(String::into_boxed_str).map_err(|_| DecodeError::NotUtf8)
 }

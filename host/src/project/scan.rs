@@ -11,6 +11,8 @@ use crate::project::Reject;
 use crate::project::classify::{Classify, Scalar};
 use crate::project::simd::{self, Avx2};
 
+/// Words of marks that are cleared at once.
+const FILLED: usize = 4;
 /// Words kept room for between messages; more is given back after a large one.
 const KEPT_WORDS: usize = 1 << 14;
 
@@ -78,7 +80,7 @@ impl Index {
             return Err(Reject::Malformed);
         }
         self.open.clear();
-        self.stride = bounds.levels + 1;
+        self.stride = (bounds.levels + 1).next_multiple_of(FILLED);
         let words = text.len() / 64 + 1;
         if self.quotes.len() < words {
             self.quotes.resize(words, 0);
@@ -132,8 +134,9 @@ impl Index {
             brackets &= (stray & stray.wrapping_neg()) - 1;
         }
         let first = start / 64 * self.stride;
-        let marks = &mut self.marks[first..first + bounds.levels + 1];
-        marks.fill(0);
+        let marks = &mut self.marks[first..first + self.stride];
+        // As arrays, so that no call is made for so little.
+        marks.as_chunks_mut::<FILLED>().0.iter_mut().for_each(|words| *words = [0; FILLED]);
         while brackets != 0 {
             let at = brackets.trailing_zeros();
             let bit = brackets & brackets.wrapping_neg();

@@ -14,12 +14,14 @@ pub(super) struct Trie {
 }
 
 /// A place in a message that a wanted pointer leads to or through.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Node {
     /// The members and elements wanted below.
     children: Vec<Child>,
     /// Those that may be elements of an array, by ascending index.
     pub(super) elements: Vec<(usize, usize)>,
+    /// A pointer ends here: the value itself is wanted, not only what lies below.
+    pub(super) is_wanted: bool,
     /// Just past the last node of this subtree: in preorder the descendants are `self + 1..end`.
     pub(super) end: usize,
 }
@@ -54,13 +56,17 @@ impl Node {
         self.children.iter().find(|child| *child.key == *key).map(|child| child.node)
     }
 
-    /// Children whose key may stand before a quote, judged by the eight bytes before that (as
-    /// [`u64::from_le_bytes`] reads them). Most keys are not wanted, and this tells so at once. A key
-    /// with a backslash never stands there as it is.
+    /// The child whose key stands before a quote, where `tail` are the eight bytes before that (as
+    /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest. Most keys are not wanted, and
+    /// their tails tell so at once. A key with a backslash never stands there as it is.
     #[inline]
-    pub(super) fn candidates(&self, tail: u64) -> impl Iterator<Item = (usize, &[u8])> {
-        let may_be = move |child: &&Child| tail & child.mask == child.tail;
-        self.children.iter().filter(may_be).map(|child| (child.node, &*child.key))
+    pub(super) fn child_by_tail(&self, tail: u64, is_key: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        for child in &self.children {
+            if tail & child.mask == child.tail && is_key(&child.key) {
+                return Some(child.node);
+            }
+        }
+        None
     }
 
     pub(super) fn is_leaf(&self) -> bool {
@@ -90,7 +96,10 @@ impl Trie {
         let mut places = vec![0; draft.nodes.len()];
         let mut nodes = Vec::with_capacity(draft.nodes.len());
         draft.lay_out(0, &mut nodes, &mut places);
-        let leaves = leaves.into_iter().map(|leaf| places[leaf]).collect();
+        let leaves: Vec<usize> = leaves.into_iter().map(|leaf| places[leaf]).collect();
+        for &leaf in &leaves {
+            nodes[leaf].is_wanted = true;
+        }
         Ok((Self { nodes, depth }, leaves))
     }
 }
@@ -109,7 +118,7 @@ impl Draft {
     fn lay_out(&self, at: usize, nodes: &mut Vec<Node>, places: &mut [usize]) {
         let place = nodes.len();
         places[at] = place;
-        nodes.push(Node { children: Vec::new(), elements: Vec::new(), end: 0 });
+        nodes.push(Node::default());
         for (key, child) in &self.nodes[at] {
             self.lay_out(*child, nodes, places);
             let node = &mut nodes[place];

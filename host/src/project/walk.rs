@@ -89,7 +89,7 @@ impl Finder {
         let mut walk =
             Walk { text, index: &self.index, nodes, found: &mut self.found, key: &mut self.key };
         let start = walk.skip_blanks(0);
-        let end = walk.end_of_container(start, 0);
+        let end = if nodes[0].is_wanted { walk.end_of_container(start, 0) } else { start };
         walk.found[0] = Found { start: start as u32, end: end as u32, tag: Tag::Container };
         walk.object(0, start, 0);
         Ok(())
@@ -173,16 +173,16 @@ impl Walk<'_> {
                 u64::from_le_bytes(bytes)
             }
         };
-        let nodes = self.nodes;
-        for (child, key) in nodes[node].candidates(tail) {
-            // The quote before it must be the one that opens the string, not one inside.
-            if self.text[..end].ends_with(key)
-                && self.index.quote_before(end).is_some_and(|quote| quote + 1 + key.len() == end)
-            {
-                return Some(child);
-            }
+        let (text, index) = (self.text, self.index);
+        // The quote before it must be the one that opens the string, not one inside.
+        let is_key = |key: &[u8]| {
+            text[..end].ends_with(key) && index.quote_before(end) == end.checked_sub(1 + key.len())
+        };
+        let child = self.nodes[node].child_by_tail(tail, is_key);
+        if child.is_some() || !index.has_escapes() || is_short_and_plain(tail) {
+            return child;
         }
-        if self.index.has_escapes() { self.escaped_child(node, end) } else { None }
+        self.escaped_child(node, end)
     }
 
     /// The wanted child whose key ends at `end` and is written with escapes.
@@ -199,7 +199,14 @@ impl Walk<'_> {
     /// Takes the value that begins at or after `at` for `node` and what is wanted below it.
     #[inline]
     fn record(&mut self, node: usize, at: usize, level: usize) {
-        let (value, _) = self.value(at, level);
+        let start = self.skip_blanks(at);
+        let value = match self.text[start] {
+            // Where only members are wanted, the end is nobody's business.
+            b'{' if !self.nodes[node].is_wanted => {
+                Found { start: start as u32, end: start as u32, tag: Tag::Container }
+            }
+            _ => self.value(start, level).0,
+        };
         self.take(node, value, level);
     }
 
@@ -268,11 +275,13 @@ impl Walk<'_> {
     #[inline]
     fn end(&self, mut at: usize, level: usize) -> usize {
         loop {
+            while IS_OTHER[self.text[at] as usize] {
+                at += 1;
+            }
             match self.text[at] {
-                b',' | b'}' | b']' => return at,
                 b'"' => at = self.index.quote(at + 1) + 1,
                 b'{' | b'[' => at = self.end_of_container(at, level + 1),
-                _ => at += 1,
+                _ => return at,
             }
         }
     }
@@ -293,4 +302,25 @@ impl Walk<'_> {
         }
         at
     }
+}
+
+/// Bytes that neither end a value nor begin a string or container.
+const IS_OTHER: [bool; 256] = {
+    let mut others = [true; 256];
+    let mut ends: &[u8] = b",}]\"{[";
+    while let [end, rest @ ..] = ends {
+        others[*end as usize] = false;
+        ends = rest;
+    }
+    others
+};
+
+/// Whether a key's last eight bytes (see [`Node::child_by_tail`]) show that it begins within them and has
+/// no escapes. The quote must not be the first of them: a backslash may stand before it.
+#[inline]
+fn is_short_and_plain(tail: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // Zero bytes make the top bit of themselves, and maybe of bytes above the lowest zero byte.
+    let zeros = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
+    zeros(tail ^ (ONES * b'\\' as u64)) == 0 && zeros((tail ^ (ONES * b'"' as u64)) | 0xff) != 0
 }

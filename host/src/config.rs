@@ -9,6 +9,7 @@ mod layers;
 pub(crate) mod nearest;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod units;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::error::ConfigError;
 use self::layers::Layers;
 pub use self::layers::{Origin, Setting};
+pub use self::tokens::Tokens;
 pub use self::units::{UnitError, parse_duration, parse_size};
 use crate::log::source::{HistoryUrl, SourceUrl};
 use crate::project::Mapping;
@@ -95,27 +97,6 @@ pub struct Query {
     pub max_rows_per_page: usize,
     /// Rows of one page if nothing is asked for.
     pub default_rows_per_page: usize,
-}
-
-/// Secrets that callers must know; without one anybody who reaches the server may do it.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// To send messages.
-    pub ingest: Option<String>,
-    /// To read answers.
-    pub query: Option<String>,
-    /// To change anything else.
-    pub admin: Option<String>,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens")
-            .field("ingest", &self.ingest.is_some())
-            .field("query", &self.query.is_some())
-            .field("admin", &self.admin.is_some())
-            .finish()
-    }
 }
 
 /// Settings of one stat.
@@ -284,16 +265,9 @@ impl Config {
             return Err(layers.bad_value(&["query", "default_rows_per_page"], reason));
         }
         if !self.listen.ip().is_loopback() {
-            let all = [
-                ("ingest", &self.tokens.ingest),
-                ("query", &self.tokens.query),
-                ("admin", &self.tokens.admin),
-            ];
-            let missing: Vec<String> = all
-                .iter()
-                .filter(|(_, token)| token.is_none())
-                .map(|(name, _)| format!("tokens.{name}"))
-                .collect();
+            let missing = self.tokens.missing();
+            let missing: Vec<String> =
+                missing.iter().map(|name| format!("tokens.{name}")).collect();
             if !missing.is_empty() {
                 return Err(ConfigError::OpenToAll {
                     listen: self.listen,

@@ -1,18 +1,17 @@
 //! The subcommands that read or write a data folder, or ask a running host.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, BufWriter};
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::client::Client;
-use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
+use super::{From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
 use crate::catalog::{DataFolder, report};
-use crate::engine::complete_at_rest;
+use crate::config::{Config, Flags, Tokens};
 use crate::loader;
 use crate::query::{self, Catalog, Limits, Status};
-use crate::store::{self, AsBase, Database, ExportedStat, ImportOptions};
+use crate::store::{self, AsBase, Database, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
     let status = status(&args.from)?;
@@ -22,9 +21,25 @@ pub(super) fn stats(args: &ListArgs) -> Result<()> {
 
 fn status(from: &From) -> Result<Status> {
     match &from.url {
-        Some(url) => Ok(Client::new(url, from.token.clone())?.status()?),
+        Some(url) => Ok(client(from, url, Tokens::for_query)?.status()?),
         None => Ok(open(from)?.status()),
     }
+}
+
+/// Will ask the host at `url`. The token is the one given, or else `wanted` of those configured.
+pub(super) fn client(
+    from: &From,
+    url: &str,
+    wanted: fn(&Tokens) -> Option<&String>,
+) -> Result<Client> {
+    let token = match &from.token {
+        Some(token) => Some(token.clone()),
+        None => {
+            let config = Config::load(from.config.as_deref(), std::env::vars(), &Flags::default())?;
+            wanted(&config.tokens).cloned()
+        }
+    };
+    Ok(Client::new(url, token)?)
 }
 
 fn open(from: &From) -> Result<DataFolder> {
@@ -44,8 +59,14 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     })?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(url) = &args.from.url {
-        let client = Client::new(url, args.from.token.clone())?;
-        client.show(&args.ident, &pairs, args.format, &mut out)?;
+        let client = client(&args.from, url, Tokens::for_query)?;
+        let shown = client.show(&args.ident, &pairs, args.format, &mut out)?;
+        if shown.moved {
+            tracing::warn!(
+                "rows were committed while pages were read: a row may be missing or stand twice; \
+                 narrow the time with --stop, or use export"
+            );
+        }
         return Ok(());
     }
     let folder = open(&args.from)?;
@@ -93,44 +114,6 @@ pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
     let reports: Vec<_> = loaded.reports.iter().map(report).collect();
     table::plugins(&reports, args.format, &mut std::io::stdout().lock())?;
     Ok(())
-}
-
-pub(super) fn export(args: &ExportArgs) -> Result<()> {
-    let database = Database::open_existing(&args.data)?;
-    let known = database.idents()?;
-    if let Some(unknown) = args.stats.iter().find(|ident| !known.contains(ident)) {
-        bail!("there is no stat {unknown:?} here; there are: {}", known.join(", "));
-    }
-    let wanted = if args.stats.is_empty() { &known } else { &args.stats };
-    let exported = wanted
-        .iter()
-        .map(|ident| {
-            Ok(ExportedStat {
-                snapshot: database.open_stored(ident)?.snapshot(),
-                complete_until_us: complete_at_rest(&database, ident).time_us(),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let rows = match &args.out {
-        Some(path) => {
-            let mut out = BufWriter::new(create(path)?);
-            let rows = store::export(&exported, &mut out)?;
-            out.into_inner().map_err(|error| anyhow!("{error}"))?.sync_all()?;
-            rows
-        }
-        None => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            let rows = store::export(&exported, &mut out)?;
-            out.flush()?;
-            rows
-        }
-    };
-    eprintln!("exported {} stats, {rows} rows", exported.len());
-    Ok(())
-}
-
-fn create(path: &PathBuf) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 pub(super) fn import(args: &ImportArgs) -> Result<()> {

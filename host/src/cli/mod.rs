@@ -4,6 +4,7 @@
 
 pub(crate) mod client;
 mod commands;
+mod export;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -54,12 +55,16 @@ struct From {
     /// Data folder that no running host has open.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
-    /// Address of a running host, instead of a data folder.
+    /// Address of a running host instead of a data folder: `http://…` or `https://…`.
     #[arg(long)]
     url: Option<String>,
-    /// Token for the queries of that host.
-    #[arg(long, env = "STATMILL_TOKENS__QUERY", hide_env_values = true)]
+    /// Token for that host. Others can see what is on a command line: rather set the variable, or
+    /// `[tokens]` in the configuration.
+    #[arg(long, env = "STATMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Configuration file whose tokens are used for that host.
+    #[arg(long, env = "STATMILL_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -118,12 +123,11 @@ struct PluginsArgs {
 
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// Data folder that no running host has open.
-    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
-    data: PathBuf,
     /// Only these stats; default all.
     stats: Vec<String>,
-    /// File to write; default standard output.
+    #[command(flatten)]
+    from: From,
+    /// File to write, there once it is whole; default standard output.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -155,7 +159,7 @@ pub fn main() -> ExitCode {
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
         Command::Plugins(args) => commands::plugins(&args),
-        Command::Export(args) => commands::export(&args),
+        Command::Export(args) => export::export(&args),
         Command::Import(args) => commands::import(&args),
     };
     match outcome {
@@ -175,7 +179,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
+    // The HTTP client's trace shows what goes over the wire, tokens and all.
+    let quiet = ["ureq=info", "ureq_proto=info"].map(str::parse);
+    let mut filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
+    for directive in quiet {
+        filter = filter.add_directive(directive?);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

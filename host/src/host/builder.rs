@@ -94,11 +94,7 @@ impl HostBuilder {
             default_rows_per_page: config.query.default_rows_per_page as u64,
             max_rows_per_page: config.query.max_rows_per_page as u64,
         };
-        self.http.tokens = http::Tokens {
-            ingest: config.tokens.ingest.clone(),
-            query: config.tokens.query.clone(),
-            admin: config.tokens.admin.clone(),
-        };
+        self.http.tokens.clone_from(&config.tokens);
         self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
         self.journal.retention = Retention {
             age_us: match config.journal.keep {

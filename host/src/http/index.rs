@@ -124,7 +124,8 @@ fn stats(app: &App) -> Vec<(String, StatView)> {
         .collect()
 }
 
-fn together(stats: &[(String, StatView)]) -> CompleteUntil {
+/// Up to when an answer about all of these is complete.
+pub(super) fn together(stats: &[(String, StatView)]) -> CompleteUntil {
     stats.iter().map(|(_, view)| view.complete_until).reduce(CompleteUntil::and).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod export;
 mod ingest;
 mod security;
 mod transcripts;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::now_us;
 use crate::engine::{Engine, Shared, complete_at_rest};
 use crate::loader::{self, Loaded};
+use crate::log::Log;
 use crate::query::{
     Catalog, CompleteUntil, HostStatus, IngestSink, PluginReport, StatState, StatStatus, StatView,
     Status, UtcTime,
@@ -113,6 +114,10 @@ impl Catalog for RunningCatalog {
         ready
     }
 
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        self.shared.logs()
+    }
+
     fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {
         self.sinks.get(source).cloned()
     }
@@ -167,6 +172,10 @@ impl Catalog for DataFolder {
 
     fn ready(&self) -> bool {
         false
+    }
+
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        Vec::new()
     }
 
     fn ingest(&self, _: &str) -> Option<Arc<dyn IngestSink>> {

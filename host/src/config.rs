@@ -69,8 +69,6 @@ pub struct Source {
     pub name: String,
     /// The address, with the options that stood beside it.
     pub url: SourceUrl,
-    /// How long its journal is kept, if not as [`Config::journal`] says.
-    pub keep: Option<Keep>,
 }
 
 /// What a message may be.
@@ -117,7 +115,7 @@ pub struct JournalConfig {
     pub keep: Keep,
     /// Largest size of one journal, bytes; what it forces out unread is a recorded loss.
     pub max_bytes: Option<u64>,
-    /// Oldest record of one journal.
+    /// Oldest record of a journal that is not kept for ever; none = as the models need it.
     pub max_age: Option<Duration>,
     /// Size at which a segment is closed and the next begun, bytes.
     pub segment_bytes: u64,
@@ -130,6 +128,17 @@ pub enum Keep {
     Models,
     /// For ever: it is a store of documents.
     Forever,
+}
+
+impl Keep {
+    /// The one of that name; what there is otherwise.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "models" => Ok(Self::Models),
+            "forever" => Ok(Self::Forever),
+            _ => Err(format!("{name:?} is not one of models, forever")),
+        }
+    }
 }
 
 /// What was given on the command line; it goes before file and environment.
@@ -239,7 +248,7 @@ impl Config {
                 .map(|ident| Ok((ident.clone(), stat(&layers, ident)?)))
                 .collect::<Result<_, ConfigError>>()?,
             journal: JournalConfig {
-                keep: layers.parsed(&["journal", "keep"], keep)?.unwrap_or(Keep::Models),
+                keep: layers.parsed(&["journal", "keep"], Keep::named)?.unwrap_or(Keep::Models),
                 max_bytes: layers.optional_size(&["journal", "max_bytes"], 1 << 20)?,
                 max_age: layers.duration(&["journal", "max_age"])?,
                 segment_bytes: layers.size(&["journal", "segment_bytes"], 4 << 10, 1 << 30)?,
@@ -298,7 +307,7 @@ fn sources(
         if sources.iter().any(|other| other.url.name() == url.name()) {
             return Err(bad(format!("{} is given twice", url.name())));
         }
-        sources.push(Source { name: url.name(), url, keep: None });
+        sources.push(Source { name: url.name(), url });
     }
     if !sources.is_empty() {
         return Ok(sources);
@@ -310,7 +319,7 @@ fn sources(
         let Some(mut url) = url else {
             return Err(layers.missing(&["sources", name], "url"));
         };
-        for option in ["map", "dedup", "max_ahead", "no_time", "rate"] {
+        for option in ["map", "dedup", "max_ahead", "no_time", "keep", "rate"] {
             let key = ["sources", name, option];
             if let Some(value) = layers.text(&key)? {
                 let with = url.with(option, &value);
@@ -326,8 +335,7 @@ fn sources(
             let reason = format!("{} is the address of another source already", url.name());
             return Err(layers.bad_value(&key, reason));
         }
-        let keep = layers.parsed(&["sources", name, "keep"], keep)?;
-        sources.push(Source { name: name.clone(), url, keep });
+        sources.push(Source { name: name.clone(), url });
     }
     Ok(sources)
 }
@@ -400,14 +408,6 @@ fn token(layers: &Layers, name: &str) -> Result<Option<String>, ConfigError> {
 
 fn rows_per_page(layers: &Layers, name: &str) -> Result<usize, ConfigError> {
     Ok(layers.whole(&["query", name], 1, 1_000_000)?.unwrap_or(1) as usize)
-}
-
-fn keep(text: &str) -> Result<Keep, String> {
-    match text {
-        "models" => Ok(Keep::Models),
-        "forever" => Ok(Keep::Forever),
-        _ => Err(format!("{text:?} is not one of models, forever")),
-    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

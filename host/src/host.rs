@@ -1,11 +1,13 @@
 //! A host as a value: what an embedder builds, asks and stops. The `statmill` command is one embedder.
 
 mod builder;
+mod retention;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::builder::HostBuilder;
+pub(crate) use self::retention::{LongestKept, longest_kept};
 use crate::catalog::RunningCatalog;
 use crate::engine::Engine;
 pub use crate::engine::EngineError;

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod check;
 pub(crate) mod client;
 mod commands;
 mod export;
@@ -155,7 +156,7 @@ pub fn main() -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
-        Command::CheckConfig(args) => run::check_config(args),
+        Command::CheckConfig(args) => check::check_config(&args),
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
         Command::Plugins(args) => commands::plugins(&args),

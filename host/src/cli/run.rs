@@ -1,4 +1,4 @@
-//! `run` and `check-config`: a host from a configuration.
+//! `run`: a host from a configuration.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    fn load(&self) -> Result<Config> {
+    /// The configuration of file, environment and these flags.
+    pub(super) fn load(&self) -> Result<Config> {
         let flags = Flags {
             data: self.data.clone(),
             plugins: self.plugins.clone(),
@@ -101,13 +102,4 @@ fn failed_stats(status: &Status) -> Vec<String> {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };
     status.stats.iter().filter(given_up).map(words).collect()
-}
-
-pub(super) fn check_config(args: RunArgs) -> Result<()> {
-    let config = args.load()?;
-    let mut out = std::io::stdout().lock();
-    for setting in config.settings() {
-        writeln!(out, "{setting}")?;
-    }
-    Ok(())
 }

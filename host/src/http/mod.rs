@@ -10,6 +10,7 @@ mod export;
 mod headers;
 mod index;
 mod ingest;
+mod messages;
 pub mod metrics;
 mod negotiate;
 mod problem;

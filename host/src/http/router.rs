@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::auth::{Use, check};
 use super::problem::Problem;
-use super::{App, export, headers, index, ingest, rows, schema, status};
+use super::{App, export, headers, index, ingest, messages, rows, schema, status};
 use crate::render::html::{STYLE, STYLE_PATH};
 
 /// Everything that is answered.
@@ -29,6 +29,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/api", get(index::redirect))
         .route("/api/", get(index::list))
         .route("/api/_status", get(status::status))
+        .route("/api/_messages/{log}/{offset}", get(messages::get))
         .route("/api/{ident}", get(rows::get))
         .route("/api/{ident}/schema", get(schema::get))
         .route("/api/{ident}/layout", get(schema::layout))

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
+use crate::log::Log;
 use crate::store::Snapshot;
 
 /// The stats that can be asked.
@@ -27,6 +28,8 @@ pub trait Catalog: Send + Sync {
     fn status(&self) -> Status;
     /// Whether every stat is level with its logs for the first time since the start.
     fn ready(&self) -> bool;
+    /// The logs that are read. Theirs are the offsets by which a message can be asked for.
+    fn logs(&self) -> Vec<Arc<dyn Log>>;
     /// Where messages sent to a source go; `None` if there is no such source.
     fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>>;
     /// Names that [`Catalog::ingest`] knows, for those who ask for another.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::now_us;
+use crate::config::Keep;
 use crate::engine::LogInput;
 use crate::host::HostError;
 use crate::loader::Loaded;
@@ -43,6 +44,8 @@ pub(crate) struct SourceOptions {
     pub(crate) history: Option<HistoryUrl>,
     pub(crate) mappings: BTreeMap<String, Mapping>,
     pub(crate) journal: JournalOptions,
+    /// What decides how long journals are kept, where a source does not say.
+    pub(crate) keep: Keep,
     pub(crate) ingest: IngestLimits,
     pub(crate) limits: Limits,
     pub(crate) once: bool,
@@ -133,7 +136,11 @@ impl Sources {
             url.max_ahead.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
         let name = url.name();
         let folder = options.data.join("journals").join(folder_name(&name));
-        let journal_options = JournalOptions { arrival_time: url.arrival_time, ..options.journal };
+        let mut journal_options =
+            JournalOptions { arrival_time: url.arrival_time, ..options.journal };
+        if url.keep.unwrap_or(options.keep) == Keep::Forever {
+            journal_options.retention.age_us = None;
+        }
         let journal = Journal::open(&folder, &name, mapping, journal_options)?;
         self.seam.add_journal(&journal);
         self.inputs.push(LogInput {

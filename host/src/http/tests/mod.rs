@@ -19,6 +19,7 @@ use statmill_plugin_api::encoding::Value;
 use statmill_plugin_api::manifest::ValueKind;
 
 use super::{HttpOptions, Server, Shutdown, serve};
+use crate::log::Log;
 use crate::query::memory::MemoryRows;
 use crate::query::{
     Accepted, Catalog, CompleteUntil, IngestError, IngestSink, Limits, LineError, PluginReport,
@@ -61,6 +62,10 @@ impl Catalog for MemoryCatalog {
 
     fn ready(&self) -> bool {
         true
+    }
+
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        Vec::new()
     }
 
     fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {

@@ -73,9 +73,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let Some(view) = folder.stat(&args.ident) else {
         bail!("there is no stat {:?} here; there are: {}", args.ident, folder.idents().join(", "));
     };
-    let limits =
-        Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
-    table::show(&view.snapshot, &query, &limits, args.format, &mut out)?;
+    table::show(&view.snapshot, &query, &Limits::none(), args.format, &mut out)?;
     Ok(())
 }
 

@@ -275,12 +275,13 @@ impl HostBuilder {
         };
         let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let limits = self.http.limits.clone();
         let http = match &self.listen {
             None => None,
             Some(address) => Some(listen(address, &catalog, self.http)?),
         };
         sources.start()?;
-        Ok(Host { engine, catalog, sources, http, once: self.once })
+        Ok(Host { engine, catalog, sources, http, limits, once: self.once })
     }
 
     /// Those that were named, then `plugins` in the data folder, where there is one.

@@ -5,7 +5,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::query::{LineError, ParamError, QueryError};
+use crate::log::ingest::LineError;
+use crate::query::{ParamError, QueryError};
 
 /// An answer that is none.
 #[derive(Debug, Serialize)]
@@ -73,8 +74,9 @@ impl Problem {
         }
     }
 
-    pub(super) fn lines(detail: String, rejected: Vec<LineError>) -> Self {
-        Self { rejected, ..Self::new(StatusCode::BAD_REQUEST, detail) }
+    /// One document spoils a request that is all or nothing.
+    pub(super) fn document(status: StatusCode, detail: String, document: LineError) -> Self {
+        Self { rejected: vec![document], ..Self::new(status, detail) }
     }
 
     pub(super) fn internal() -> Self {

@@ -6,7 +6,6 @@
 
 mod feed;
 mod fills;
-mod sink;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +29,6 @@ use crate::log::seam::SeamIndex;
 use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
 use crate::log::{LogId, Offset};
 use crate::project::{Limits, Mapping};
-use crate::query::IngestSink;
 use crate::store::Database;
 
 /// How often a running host notes that it is up and journaling.
@@ -54,7 +52,7 @@ pub(crate) struct SourceOptions {
 /// The opened sources of a host.
 pub(crate) struct Sources {
     inputs: Vec<LogInput>,
-    sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+    sinks: BTreeMap<String, Arc<Ingest>>,
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
     seam: Arc<SeamIndex>,
@@ -155,7 +153,7 @@ impl Sources {
         match &url.kind {
             SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),
             SourceKind::Http(source) => {
-                self.sinks.insert(source.clone(), Arc::new(sink::Sink(ingest)));
+                self.sinks.insert(source.clone(), ingest);
             }
             SourceKind::Demo(params) if options.once && params.count.is_none() => {
                 return Err(HostError::Endless(format!("{name} without a count")));
@@ -177,7 +175,7 @@ impl Sources {
     }
 
     /// Where messages sent to the sources `http:NAME` go, by name.
-    pub(crate) fn sinks(&self) -> BTreeMap<String, Arc<dyn IngestSink>> {
+    pub(crate) fn sinks(&self) -> BTreeMap<String, Arc<Ingest>> {
         self.sinks.clone()
     }
 

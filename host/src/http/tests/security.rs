@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use super::{Fixture, MemoryCatalog};
+use super::{Fixture, MESSAGE, MemoryCatalog};
 use crate::config::Tokens;
 use crate::http::{HttpError, HttpOptions, Shutdown, serve};
 
@@ -34,7 +34,7 @@ fn each_use_needs_its_own_token_and_admin_opens_all() {
             assert_eq!(reply.status, status(may_query, 200), "{path} {token:?}");
             assert_eq!(reply.header("www-authenticate").is_some(), !may_query);
         }
-        let reply = fixture.ask("POST", "/ingest/bus", &headers, b"{}");
+        let reply = fixture.ask("POST", "/ingest/bus", &headers, MESSAGE.as_bytes());
         assert_eq!(reply.status, status(may_ingest, 202), "{token:?}");
         let reply = fixture.ask("GET", "/api/_export", &headers, b"");
         assert_eq!(reply.status, status(may_query && may_ingest, 200), "{token:?}");
@@ -90,7 +90,10 @@ fn other_machines_are_not_answered_without_tokens() {
 #[test]
 fn a_page_of_another_site_cannot_send_messages_without_a_token() {
     let fixture = Fixture::with_users();
-    let send = |site| fixture.ask("POST", "/ingest/bus", &[("Sec-Fetch-Site", site)], b"{}").status;
+    let send = |site| {
+        let headers = [("Sec-Fetch-Site", site)];
+        fixture.ask("POST", "/ingest/bus", &headers, MESSAGE.as_bytes()).status
+    };
     assert_eq!(send("cross-site"), 403);
     assert_eq!(send("same-origin"), 202);
 }

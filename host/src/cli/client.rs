@@ -146,7 +146,10 @@ impl Client {
     fn broken(&self, path: &str, error: &ureq::Error) -> ClientError {
         ClientError::Connect {
             url: format!("{}{path}", self.base),
-            reason: error.to_string(),
+            reason: match error {
+                ureq::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
             remedy: remedy(error),
         }
     }
@@ -197,11 +200,15 @@ fn detail(body: &[u8]) -> String {
         let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
         return text::escape_controls(&text);
     };
-    let errors = problem
-        .errors
-        .iter()
-        .map(|error| format!("; {} {} (allowed: {})", error.param, error.reason, error.allowed));
-    text::escape_controls(&(problem.detail + &errors.collect::<String>()))
+    let words = match &problem.errors[..] {
+        [] => problem.detail,
+        errors => errors
+            .iter()
+            .map(|it| format!("{}: {}; allowed: {}", it.param, it.reason, it.allowed))
+            .collect::<Vec<_>>()
+            .join("; "),
+    };
+    text::escape_controls(&words)
 }
 
 #[cfg(test)]
@@ -221,7 +228,8 @@ mod tests {
     #[test]
     fn a_problem_is_told_whole() {
         let body = br#"{"detail":"bad","errors":[{"param":"page","reason":"is 0","allowed":"1"}]}"#;
-        assert_eq!(detail(body), "bad; page is 0 (allowed: 1)");
+        assert_eq!(detail(body), "page: is 0; allowed: 1");
+        assert_eq!(detail(br#"{"detail":"bad"}"#), "bad");
         assert_eq!(detail(b"<html>\x1b"), "<html>\\u{1b}");
     }
 }

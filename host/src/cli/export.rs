@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::ExportArgs;
-use super::commands::client;
+use super::commands::{client, unknown_stat};
 use crate::config::Tokens;
 use crate::engine::complete_at_rest;
 use crate::store::{self, Database, Exported, ExportedStat, StoreError};
@@ -29,7 +29,7 @@ fn of_folder(args: &ExportArgs) -> Result<Exported> {
     let database = Database::open_existing(&args.from.data)?;
     let known = database.idents()?;
     if let Some(unknown) = args.stats.iter().find(|ident| !known.contains(ident)) {
-        bail!("there is no stat {unknown:?} here; there are: {}", known.join(", "));
+        bail!(unknown_stat(unknown, &known));
     }
     let wanted = if args.stats.is_empty() { &known } else { &args.stats };
     let stat = |ident: &String| -> Result<ExportedStat, StoreError> {

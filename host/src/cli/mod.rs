@@ -15,8 +15,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::client::ClientError;
 use self::table::OutputFormat;
 use crate::config::ConfigError;
+use crate::query::QueryError;
 
 /// Keeps exact statistics over a stream of messages.
 #[derive(Debug, Parser)]
@@ -25,10 +27,16 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What is logged to standard error: a level, or filters like `statmill=debug`.
-    #[arg(long, global = true, env = "STATMILL_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        env = "STATMILL_LOG",
+        default_value = "info",
+        help_heading = "Logging"
+    )]
     log: String,
     /// Log lines as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Logging")]
     log_json: bool,
 }
 
@@ -99,7 +107,7 @@ struct ShowArgs {
     #[arg(long, allow_hyphen_values = true)]
     stop: Option<String>,
     /// At most this many rows; default all.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Only these columns, separated by commas.
     #[arg(long)]
@@ -168,10 +176,37 @@ pub fn main() -> ExitCode {
         // Whoever reads the output has enough: `statmill show … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("statmill: {error:#}");
-            if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            eprintln!("statmill: {}", words(&error));
+            if is_wrong_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// What was asked for on the command line makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
+fn is_wrong_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<WrongUsage>()
+            || matches!(cause.downcast_ref(), Some(QueryError::Params(_)))
+            || matches!(cause.downcast_ref(), Some(ClientError::Refused { status: 400, .. }))
+    })
+}
+
+/// The error and its causes, each said once: most say their cause themselves.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.is_empty() {
+            cause
+        } else if said.contains(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -68,6 +68,9 @@ impl RunArgs {
 
 pub(super) fn run(args: RunArgs) -> Result<()> {
     let config = args.load()?;
+    if config.sources.is_empty() {
+        tracing::warn!("there is no source, so nothing new will be counted: add one with --source");
+    }
     let builder = Host::builder().config(&config).accept_loss(args.accept_loss);
     if args.once {
         let host = builder.once().start()?;

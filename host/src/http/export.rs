@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::mpsc;
 
-use super::headers::{self, pairs};
+use super::headers::{complete_until, pairs};
 use super::index::together;
 use super::problem::Problem;
 use super::{Answer, App};
@@ -42,8 +42,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, RawQuery(raw): RawQuery) ->
     let body = Body::from_stream(stream::poll_fn(move |context| written.poll_recv(context)));
     let content = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
     let mut response: Response = (content, body).into_response();
-    let until = until.to_string().parse().map_err(|_| Problem::internal())?;
-    response.headers_mut().insert(headers::COMPLETE_UNTIL, until);
+    complete_until(&mut response, until);
     Ok(response)
 }
 
@@ -62,7 +61,7 @@ fn wanted(app: &App, raw: Option<&str>) -> Result<Vec<(String, StatView)>, Probl
     let idents = if idents.is_empty() { known.clone() } else { idents };
     let view = |ident: String| match app.catalog.stat(&ident) {
         Some(view) => Ok((ident, view)),
-        None => Err(Problem::unknown("statistic", &ident, &known)),
+        None => Err(Problem::unknown_stat(&ident, &known)),
     };
     idents.into_iter().map(view).collect()
 }

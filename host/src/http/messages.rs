@@ -37,7 +37,7 @@ fn find(app: &App, log: &str) -> Result<Arc<dyn Log>, Problem> {
     let is_meant = |known: &&Arc<dyn Log>| known.id().to_string() == log || known.name() == log;
     logs.iter().find(is_meant).cloned().ok_or_else(|| {
         let names: Vec<_> = logs.iter().map(|log| log.name().to_owned()).collect();
-        Problem::unknown("log", log, &names)
+        Problem::unknown("log", log, &names, "/api/_status")
     })
 }
 

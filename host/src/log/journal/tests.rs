@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Barrier;
-
 use std::time::Duration;
 
 use super::*;

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::now_us;
 use crate::engine::{Engine, Shared, complete_at_rest};
 use crate::loader::{self, Loaded};
+use crate::log::Log;
+use crate::log::ingest::Ingest;
 use crate::query::{
-    Catalog, CompleteUntil, HostStatus, IngestSink, PluginReport, StatState, StatStatus, StatView,
-    Status, UtcTime,
+    Catalog, CompleteUntil, HostStatus, PluginReport, StatState, StatStatus, StatView, Status,
+    UtcTime,
 };
 use crate::store::{Database, Snapshot, StoreError};
 
@@ -18,7 +20,7 @@ use crate::store::{Database, Snapshot, StoreError};
 pub(crate) struct RunningCatalog {
     shared: Arc<Shared>,
     detached: BTreeMap<String, Detached>,
-    sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+    sinks: BTreeMap<String, Arc<Ingest>>,
     reports: Vec<PluginReport>,
     boot: u64,
     started_us: i64,
@@ -37,7 +39,7 @@ impl RunningCatalog {
     pub(crate) fn new(
         engine: &Engine,
         loaded: &Loaded,
-        sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+        sinks: BTreeMap<String, Arc<Ingest>>,
     ) -> Result<Self, StoreError> {
         let shared = Arc::clone(engine.shared());
         let boot = shared.database.next_boot()?;
@@ -113,7 +115,11 @@ impl Catalog for RunningCatalog {
         ready
     }
 
-    fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        self.shared.logs()
+    }
+
+    fn ingest(&self, source: &str) -> Option<Arc<Ingest>> {
         self.sinks.get(source).cloned()
     }
 
@@ -169,7 +175,11 @@ impl Catalog for DataFolder {
         false
     }
 
-    fn ingest(&self, _: &str) -> Option<Arc<dyn IngestSink>> {
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        Vec::new()
+    }
+
+    fn ingest(&self, _: &str) -> Option<Arc<Ingest>> {
         None
     }
 

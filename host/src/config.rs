@@ -9,6 +9,7 @@ mod layers;
 pub(crate) mod nearest;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod units;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::error::ConfigError;
 use self::layers::Layers;
 pub use self::layers::{Origin, Setting};
+pub use self::tokens::Tokens;
 pub use self::units::{UnitError, parse_duration, parse_size};
 use crate::log::source::{HistoryUrl, SourceUrl};
 use crate::project::Mapping;
@@ -67,8 +69,6 @@ pub struct Source {
     pub name: String,
     /// The address, with the options that stood beside it.
     pub url: SourceUrl,
-    /// How long its journal is kept, if not as [`Config::journal`] says.
-    pub keep: Option<Keep>,
 }
 
 /// What a message may be.
@@ -97,27 +97,6 @@ pub struct Query {
     pub default_rows_per_page: usize,
 }
 
-/// Secrets that callers must know; without one anybody who reaches the server may do it.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Tokens {
-    /// To send messages.
-    pub ingest: Option<String>,
-    /// To read answers.
-    pub query: Option<String>,
-    /// To change anything else.
-    pub admin: Option<String>,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens")
-            .field("ingest", &self.ingest.is_some())
-            .field("query", &self.query.is_some())
-            .field("admin", &self.admin.is_some())
-            .finish()
-    }
-}
-
 /// Settings of one stat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatConfig {
@@ -136,7 +115,7 @@ pub struct JournalConfig {
     pub keep: Keep,
     /// Largest size of one journal, bytes; what it forces out unread is a recorded loss.
     pub max_bytes: Option<u64>,
-    /// Oldest record of one journal.
+    /// Oldest record of a journal that is not kept for ever; none = as the models need it.
     pub max_age: Option<Duration>,
     /// Size at which a segment is closed and the next begun, bytes.
     pub segment_bytes: u64,
@@ -149,6 +128,17 @@ pub enum Keep {
     Models,
     /// For ever: it is a store of documents.
     Forever,
+}
+
+impl Keep {
+    /// The one of that name; what there is otherwise.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "models" => Ok(Self::Models),
+            "forever" => Ok(Self::Forever),
+            _ => Err(format!("{name:?} is not one of models, forever")),
+        }
+    }
 }
 
 /// What was given on the command line; it goes before file and environment.
@@ -258,7 +248,7 @@ impl Config {
                 .map(|ident| Ok((ident.clone(), stat(&layers, ident)?)))
                 .collect::<Result<_, ConfigError>>()?,
             journal: JournalConfig {
-                keep: layers.parsed(&["journal", "keep"], keep)?.unwrap_or(Keep::Models),
+                keep: layers.parsed(&["journal", "keep"], Keep::named)?.unwrap_or(Keep::Models),
                 max_bytes: layers.optional_size(&["journal", "max_bytes"], 1 << 20)?,
                 max_age: layers.duration(&["journal", "max_age"])?,
                 segment_bytes: layers.size(&["journal", "segment_bytes"], 4 << 10, 1 << 30)?,
@@ -284,16 +274,9 @@ impl Config {
             return Err(layers.bad_value(&["query", "default_rows_per_page"], reason));
         }
         if !self.listen.ip().is_loopback() {
-            let all = [
-                ("ingest", &self.tokens.ingest),
-                ("query", &self.tokens.query),
-                ("admin", &self.tokens.admin),
-            ];
-            let missing: Vec<String> = all
-                .iter()
-                .filter(|(_, token)| token.is_none())
-                .map(|(name, _)| format!("tokens.{name}"))
-                .collect();
+            let missing = self.tokens.missing();
+            let missing: Vec<String> =
+                missing.iter().map(|name| format!("tokens.{name}")).collect();
             if !missing.is_empty() {
                 return Err(ConfigError::OpenToAll {
                     listen: self.listen,
@@ -324,7 +307,7 @@ fn sources(
         if sources.iter().any(|other| other.url.name() == url.name()) {
             return Err(bad(format!("{} is given twice", url.name())));
         }
-        sources.push(Source { name: url.name(), url, keep: None });
+        sources.push(Source { name: url.name(), url });
     }
     if !sources.is_empty() {
         return Ok(sources);
@@ -336,7 +319,7 @@ fn sources(
         let Some(mut url) = url else {
             return Err(layers.missing(&["sources", name], "url"));
         };
-        for option in ["map", "dedup", "max_ahead", "no_time", "rate"] {
+        for option in ["map", "dedup", "max_ahead", "no_time", "keep", "rate"] {
             let key = ["sources", name, option];
             if let Some(value) = layers.text(&key)? {
                 let with = url.with(option, &value);
@@ -352,8 +335,7 @@ fn sources(
             let reason = format!("{} is the address of another source already", url.name());
             return Err(layers.bad_value(&key, reason));
         }
-        let keep = layers.parsed(&["sources", name, "keep"], keep)?;
-        sources.push(Source { name: name.clone(), url, keep });
+        sources.push(Source { name: name.clone(), url });
     }
     Ok(sources)
 }
@@ -426,14 +408,6 @@ fn token(layers: &Layers, name: &str) -> Result<Option<String>, ConfigError> {
 
 fn rows_per_page(layers: &Layers, name: &str) -> Result<usize, ConfigError> {
     Ok(layers.whole(&["query", name], 1, 1_000_000)?.unwrap_or(1) as usize)
-}
-
-fn keep(text: &str) -> Result<Keep, String> {
-    match text {
-        "models" => Ok(Keep::Models),
-        "forever" => Ok(Keep::Forever),
-        _ => Err(format!("{text:?} is not one of models, forever")),
-    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

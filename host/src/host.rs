@@ -1,20 +1,23 @@
 //! A host as a value: what an embedder builds, asks and stops. The `statmill` command is one embedder.
 
 mod builder;
+mod retention;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::builder::HostBuilder;
+pub(crate) use self::retention::{LongestKept, longest_kept};
 use crate::catalog::RunningCatalog;
 use crate::engine::Engine;
 pub use crate::engine::EngineError;
 use crate::http::{self, HttpError};
 use crate::log::LogError;
 use crate::log::history::HistoryError;
+use crate::log::ingest::Ingest;
 use crate::log::source::SourceError;
 use crate::project::PointerError;
-use crate::query::{self, Answer, Catalog, IngestSink, Query, QueryError, Selection, Table};
+use crate::query::{self, Answer, Catalog, Query, QueryError, Selection, Table};
 use crate::sources::Sources;
 use crate::store::StoreError;
 
@@ -73,6 +76,7 @@ pub struct Host {
     catalog: Arc<RunningCatalog>,
     sources: Sources,
     http: Option<http::Server>,
+    limits: query::Limits,
     once: bool,
 }
 
@@ -106,19 +110,19 @@ impl Host {
         Arc::clone(&self.catalog) as _
     }
 
-    /// Where messages for the source `http:NAME` go, without HTTP: accepted once they are durable.
+    /// The way in for messages of the source `http:NAME`, without HTTP.
     #[must_use]
-    pub fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {
+    pub fn ingest(&self, source: &str) -> Option<Arc<Ingest>> {
         self.catalog.ingest(source)
     }
 
-    /// Answers a query over a stat's committed rows.
+    /// Answers a query over a stat's committed rows, within the limits of [`HostBuilder::http`].
     ///
     /// # Errors
     /// [`QueryError`]; an unknown stat is [`QueryError::NoSuchStat`].
     pub fn query(&self, ident: &str, query: &Query) -> Result<Answer, QueryError> {
         let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
-        query::run(&view.snapshot, query, &query::Limits::default())
+        query::run(&view.snapshot, query, &self.limits)
     }
 
     /// Returns all committed rows of a model of a stat (none = its first), ascending.
@@ -132,8 +136,7 @@ impl Host {
             order: Some(query::Order::Asc),
             ..Query::default()
         };
-        let limits = query::Limits { max_rows: u64::MAX, ..query::Limits::default() };
-        let selection = Selection::new(&view.snapshot, &query, &limits)?;
+        let selection = Selection::new(&view.snapshot, &query, &query::Limits::none())?;
         selection.part(0, selection.total())
     }
 

@@ -207,8 +207,13 @@ fn every_bad_message_over_http_gets_its_clear_answer_and_the_host_keeps_running(
         (lines, b"{\"topic\":\"t\"}", 400, "/timestamp"),
         (lines, b"{\"topic\":\"t\",\"timestamp\":\"yesterday\"}", 400, "RFC 3339"),
         (lines, b"{\"topic\":\"t\",\"timestamp\":99999999999}", 400, "the sender's clock"),
-        (lines, half.as_bytes(), 400, "line 2"),
-        (lines, large.as_bytes(), 413, "longer than 16777216 bytes"),
+        (lines, half.as_bytes(), 400, "document 2 "),
+        (
+            lines,
+            large.as_bytes(),
+            413,
+            "document 1 is refused, and none was taken: it is too large",
+        ),
     ];
     for (content_type, body, status, words) in cases {
         let (answered, said) = post(&running, "/ingest/live", content_type, body);
@@ -257,16 +262,19 @@ fn wrong_usage_fails_with_a_message_that_names_what_would_be_right() {
     let cases: [(&[&str], &str); 14] = [
         (&["--source", &directory], "it is a directory; name an NDJSON file"),
         (&["--source", &absent], "there is no such file"),
-        (&["--source", "ftp://host/x"], "there is no scheme \"ftp\""),
+        (&["--source", "ftp://host/x"], "--source: \"ftp://host/x\": there is no scheme"),
         (&["--source", "plain-path"], "a file is named `file:plain-path`"),
         (&["--source", "zmq+tcp://host:1"], "not in this version"),
         (&["--source", "http:live"], "has no end"),
         (&["--source", &unknown], "no option \"mapp\", only map"),
         (&["--source", &format!("{file}?map=mine")], "there is no mapping \"mine\", only auto"),
-        (&["--source", &file, "--checkpoint", "1ms"], "the shortest is 5ms"),
+        (&["--source", &file, "--checkpoint", "1ms"], "--checkpoint: the shortest is 5ms"),
         (&["--source", &file, "--checkpoint", "soon"], "a number and a unit, such as 5ms"),
         (&["--source", &file, "--listen", "0.0.0.0:0"], "there are no tokens: set"),
-        (&["--source", &file, "--listen", "here"], "write an IP address and a port"),
+        (
+            &["--source", &file, "--listen", "here"],
+            "--listen: \"here\" is no address: write an IP address and a port",
+        ),
         (&["--source", &file, "--config", &config], "did you mean \"checkpoint\"?"),
         (&["--sauce", &file], "--source"),
     ];

@@ -3,22 +3,26 @@
 //! Pages are followed to the end and passed on as they arrive. Rows committed meanwhile may move
 //! others from one page to the next; the answer says when that may have happened.
 
-use std::io::{self, Write};
+mod export;
+mod rows;
+
+use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
+use ureq::tls::{RootCerts, TlsConfig};
 
-use super::table::OutputFormat;
-use crate::query::time::{self, unix};
-use crate::query::{Column, Status};
-use crate::render::html::encode;
+#[cfg(test)]
+pub(crate) use self::rows::Shown;
+use crate::log::source::redacted;
+use crate::query::Status;
 use crate::render::text;
-use statmill_plugin_api::manifest::ValueKind;
 
-/// Rows asked for at a time.
-const PAGE_ROWS: u64 = 1_000;
-/// The longest answer taken.
+/// The longest answer taken at once.
 const MAX_BODY_BYTES: u64 = 1 << 28;
+/// The longest a host may take to connect, and to begin its answer.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(120);
 
 /// A host that runs elsewhere.
 pub(crate) struct Client {
@@ -36,8 +40,8 @@ pub(crate) enum ClientError {
     #[error("cannot ask {url:?}: {reason}")]
     BadUrl { url: String, reason: &'static str },
     /// There is no connection, or it broke.
-    #[error("cannot ask {url}: {reason}; is the host running there?")]
-    Connect { url: String, reason: String },
+    #[error("cannot ask {url}: {reason}; {remedy}")]
+    Connect { url: String, reason: String, remedy: &'static str },
     /// The host refused.
     #[error("{url} answered {status}: {detail}")]
     Refused { url: String, status: u16, detail: String },
@@ -49,15 +53,6 @@ pub(crate) enum ClientError {
     Write(#[from] io::Error),
 }
 
-/// What is to be said of the rows that were printed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Up to when they account for all that reached the host, as the first page said.
-    pub(crate) complete_until: Option<String>,
-    /// Rows were committed between the first page and the last.
-    pub(crate) moved: bool,
-}
-
 /// One answer.
 struct Page {
     body: Vec<u8>,
@@ -67,23 +62,29 @@ struct Page {
 }
 
 impl Client {
-    /// Will ask the host at `url` (`http://127.0.0.1:8080`), with a token if it needs one.
+    /// Will ask the host at `url` (`http://127.0.0.1:8040`, `https://stats.example.org`), with a token
+    /// if it needs one. Certificates are checked against those the system trusts.
     ///
     /// # Errors
     ///
     /// [`ClientError::BadUrl`].
     pub(crate) fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
-        let bad = |reason| ClientError::BadUrl { url: url.to_owned(), reason };
-        if url.starts_with("https:") {
-            return Err(bad("TLS is not spoken here; ask the host itself, or through a tunnel"));
+        let bad = |reason| ClientError::BadUrl { url: redacted(url), reason };
+        let place = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let place = place.ok_or_else(|| bad("it must begin with http:// or https://"))?;
+        let authority = place.split('/').next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(bad("it must not hold a password; give the token with --token"));
         }
-        if !url.starts_with("http://") {
-            return Err(bad("it must begin with http://"));
+        if authority.is_empty() || place.contains(['?', '#']) {
+            return Err(bad("give the address of the host alone, like http://127.0.0.1:8040"));
         }
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_connect(Some(CONNECT_TIME))
+            .timeout_recv_response(Some(ANSWER_TIME))
+            .tls_config(tls)
             .build()
             .into();
         let base = url.trim_end_matches('/').trim_end_matches("/api").to_owned();
@@ -99,135 +100,16 @@ impl Client {
         self.parsed("/api/_status")
     }
 
-    /// Prints all rows that a query selects, or one page of them if it names a page or its size.
-    /// `pairs` are the query's names and values as [`crate::query::params`] takes them.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`].
-    pub(crate) fn show(
-        &self,
-        ident: &str,
-        pairs: &[(String, String)],
-        format: OutputFormat,
-        out: &mut dyn Write,
-    ) -> Result<Shown, ClientError> {
-        let path = format!("/api/{}", encode(ident));
-        let given = |name: &str| pairs.iter().any(|(known, _)| known == name);
-        let mut sent = vec![("format".to_owned(), wire_format(format).to_owned())];
-        sent.extend(pairs.iter().filter(|(name, _)| name != "format").cloned());
-        pin_times(&mut sent);
-        let one_page = given("page") || given("rows_per_page");
-        if !one_page {
-            sent.push(("rows_per_page".to_owned(), PAGE_ROWS.to_string()));
-        }
-        let mut right = Vec::new();
-        if format == OutputFormat::Table {
-            sent.push(("time".to_owned(), "rfc3339".to_owned()));
-            let columns = self.columns(&path, pairs)?;
-            right = columns
-                .iter()
-                .map(|column| matches!(column.kind, ValueKind::Int | ValueKind::Num))
-                .collect();
-            sent.retain(|(name, _)| name != "columns");
-            let names: Vec<_> = columns.into_iter().map(|column| column.name).collect();
-            sent.push(("columns".to_owned(), names.join(",")));
-        }
-        let query: Vec<_> = sent
-            .iter()
-            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-            .collect();
-        let query = query.join("&");
-
-        let mut shown = Shown::default();
-        let mut version = None;
-        let mut printer = Printer { format, right, rows: 0, begun: false };
-        let mut number = 1;
-        loop {
-            let address = if one_page {
-                format!("{path}?{query}")
-            } else {
-                format!("{path}?{query}&page={number}")
-            };
-            let page = self.get(&address)?;
-            if number == 1 {
-                shown.complete_until = page.complete_until;
-                version = page.version;
-            } else {
-                shown.moved |= page.version != version;
-            }
-            printer.print(&page.body, out).map_err(|error| self.unwritten(&address, error))?;
-            if one_page || number >= page.pages {
-                break;
-            }
-            number += 1;
-        }
-        printer.finish(out)?;
-        Ok(shown)
-    }
-
-    /// The columns a table shows, in their own order: CSV would put them into another.
-    fn columns(&self, path: &str, pairs: &[(String, String)]) -> Result<Vec<Column>, ClientError> {
-        #[derive(Deserialize)]
-        struct Schema {
-            models: Vec<Model>,
-        }
-        #[derive(Deserialize)]
-        struct Model {
-            name: String,
-            columns: Vec<Column>,
-        }
-        let schema: Schema = self.parsed(&format!("{path}/schema"))?;
-        let value = |name: &str| {
-            let given = pairs.iter().find(|(known, value)| known == name && !value.is_empty());
-            given.map(|(_, value)| value.as_str())
-        };
-        let model = match value("model") {
-            Some(wanted) => schema.models.into_iter().find(|model| model.name == wanted),
-            None => schema.models.into_iter().next(),
-        };
-        let known = model.map(|model| model.columns).unwrap_or_default();
-        let Some(wanted) = value("columns") else { return Ok(known) };
-        // A name the host does not know is for the host to refuse.
-        let column = |name: &str| {
-            known.iter().find(|column| column.name == name).cloned().unwrap_or_else(|| Column {
-                name: name.to_owned(),
-                kind: ValueKind::Text,
-                unit: String::new(),
-            })
-        };
-        Ok(wanted.split(',').map(|name| column(name.trim())).collect())
-    }
-
     fn parsed<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ClientError> {
         let page = self.get(path)?;
-        serde_json::from_slice(&page.body).map_err(|error| ClientError::NotUnderstood {
-            url: format!("{}{path}", self.base),
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(&page.body)
+            .map_err(|error| self.not_understood(path, &error.to_string()))
     }
 
     fn get(&self, path: &str) -> Result<Page, ClientError> {
-        let url = format!("{}{path}", self.base);
-        let broken = |error: ureq::Error| ClientError::Connect {
-            url: url.clone(),
-            reason: error.to_string(),
-        };
-        let mut request = self.agent.get(&url);
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let mut response = request.call().map_err(broken)?;
-        let status = response.status().as_u16();
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_BODY_BYTES)
-            .read_to_vec()
-            .map_err(broken)?;
-        if status != 200 {
-            return Err(ClientError::Refused { url, status, detail: detail(&body) });
-        }
+        let mut response = self.call(path, Some(ANSWER_TIME))?;
+        let body = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec();
+        let body = body.map_err(|error| self.broken(path, &error))?;
         let header =
             |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         Ok(Page {
@@ -238,39 +120,66 @@ impl Client {
         })
     }
 
-    fn unwritten(&self, path: &str, error: PrintError) -> ClientError {
-        match error {
-            PrintError::Write(error) => ClientError::Write(error),
-            PrintError::NotCsv(error) => ClientError::NotUnderstood {
-                url: format!("{}{path}", self.base),
-                reason: error.to_string(),
-            },
+    /// Asks; returns when the answer begins, and it is none of an error. `body_time` is the longest
+    /// that it may take to come whole.
+    fn call(
+        &self,
+        path: &str,
+        body_time: Option<Duration>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let request = self.agent.get(&url).config().timeout_recv_body(body_time).build();
+        let request = match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        let mut response = request.call().map_err(|error| self.broken(path, &error))?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok(response);
         }
+        let body = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec();
+        let detail = detail(&body.unwrap_or_default());
+        Err(ClientError::Refused { url, status, detail })
+    }
+
+    fn broken(&self, path: &str, error: &ureq::Error) -> ClientError {
+        ClientError::Connect {
+            url: format!("{}{path}", self.base),
+            reason: match error {
+                ureq::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
+            remedy: remedy(error),
+        }
+    }
+
+    fn not_understood(&self, path: &str, reason: &str) -> ClientError {
+        let url = format!("{}{path}", self.base);
+        ClientError::NotUnderstood { url, reason: reason.to_owned() }
     }
 }
 
-fn wire_format(format: OutputFormat) -> &'static str {
-    match format {
-        OutputFormat::Table | OutputFormat::Csv => "csv",
-        OutputFormat::Json | OutputFormat::Ndjson => "ndjson",
+/// What can be done about a connection that failed.
+fn remedy(error: &ureq::Error) -> &'static str {
+    use ureq::Error;
+    match error {
+        Error::HostNotFound => "check the name in --url",
+        Error::BadUri(_) | Error::InvalidProxyUrl => "check --url and the proxy of the environment",
+        Error::Tls(_) | Error::Rustls(_) => UNTRUSTED,
+        // The handshake fails inside of reads and writes.
+        Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => UNTRUSTED,
+        Error::Protocol(_) => "a host behind TLS is asked with https://",
+        _ => "is the host running there?",
     }
 }
+
+const UNTRUSTED: &str = "its certificate must be trusted by this system, or be in the file \
+    SSL_CERT_FILE names; a host without TLS is asked with http://";
 
 /// The tag's part before the hash of the question.
 fn version(etag: &str) -> Option<&str> {
     etag.strip_prefix("W/\"")?.split('-').next()
-}
-
-/// Relative times are made absolute, so that all pages mean the same time.
-fn pin_times(pairs: &mut [(String, String)]) {
-    let now_us = crate::clock::now_us();
-    for (name, value) in pairs {
-        if ["start", "from", "stop", "end", "to"].contains(&name.as_str())
-            && let Some(time_us) = time::parse(value, now_us)
-        {
-            *value = unix(time_us);
-        }
-    }
 }
 
 /// What a problem says, or the beginning of what is none.
@@ -291,85 +200,15 @@ fn detail(body: &[u8]) -> String {
         let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
         return text::escape_controls(&text);
     };
-    let errors = problem
-        .errors
-        .iter()
-        .map(|error| format!("; {} {} (allowed: {})", error.param, error.reason, error.allowed));
-    text::escape_controls(&(problem.detail + &errors.collect::<String>()))
-}
-
-/// Puts pages of text together.
-struct Printer {
-    format: OutputFormat,
-    right: Vec<bool>,
-    rows: u64,
-    begun: bool,
-}
-
-enum PrintError {
-    Write(io::Error),
-    NotCsv(csv::Error),
-}
-
-impl From<io::Error> for PrintError {
-    fn from(error: io::Error) -> Self {
-        Self::Write(error)
-    }
-}
-
-impl Printer {
-    fn print(&mut self, body: &[u8], out: &mut dyn Write) -> Result<(), PrintError> {
-        match self.format {
-            OutputFormat::Ndjson => out.write_all(body)?,
-            OutputFormat::Json => {
-                for line in body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                    out.write_all(if self.rows == 0 { b"[\n" } else { b",\n" })?;
-                    out.write_all(line)?;
-                    self.rows += 1;
-                }
-            }
-            OutputFormat::Csv => {
-                // Every page repeats the header; no name of a column has a line end unquoted.
-                let rows = if self.begun { after_header(body) } else { body };
-                if !rows.is_empty() {
-                    out.write_all(rows)?;
-                    out.write_all(b"\n")?;
-                }
-            }
-            OutputFormat::Table => {
-                let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
-                let cells = |record: csv::StringRecord| -> Vec<String> {
-                    record.iter().map(text::escape_controls).collect()
-                };
-                let mut records = reader.records().map(|record| record.map(cells));
-                let header = records.next().transpose().map_err(PrintError::NotCsv)?;
-                let rows = records.collect::<Result<Vec<_>, _>>().map_err(PrintError::NotCsv)?;
-                let header = header.filter(|_| !self.begun);
-                out.write_all(text::lines(header, &self.right, rows.into_iter()).as_bytes())?;
-            }
-        }
-        self.begun = true;
-        Ok(())
-    }
-
-    fn finish(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.format == OutputFormat::Json {
-            out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })?;
-        }
-        out.flush()
-    }
-}
-
-fn after_header(body: &[u8]) -> &[u8] {
-    let mut is_quoted = false;
-    for (at, &byte) in body.iter().enumerate() {
-        match byte {
-            b'"' => is_quoted = !is_quoted,
-            b'\n' if !is_quoted => return &body[at + 1..],
-            _ => {}
-        }
-    }
-    &[]
+    let words = match &problem.errors[..] {
+        [] => problem.detail,
+        errors => errors
+            .iter()
+            .map(|it| format!("{}: {}; allowed: {}", it.param, it.reason, it.allowed))
+            .collect::<Vec<_>>()
+            .join("; "),
+    };
+    text::escape_controls(&words)
 }
 
 #[cfg(test)]
@@ -377,22 +216,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_is_asked() {
-        for url in ["https://a.example", "a.example", "file:/x"] {
-            assert!(matches!(Client::new(url, None), Err(ClientError::BadUrl { .. })), "{url}");
+    fn an_address_that_cannot_be_asked_is_refused_without_its_secrets() {
+        let bad = ["a.example", "file:/x", "http://", "https:///x", "http://a/?x=1", "ws://a"];
+        for url in bad.into_iter().chain(["http://me:hush@a.example"]) {
+            let Err(error) = Client::new(url, None) else { panic!("{url}") };
+            assert!(!error.to_string().contains("hush"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_header_may_hold_line_ends_in_quotes() {
-        assert_eq!(after_header(b"a,\"b\nc\"\n1,2"), b"1,2");
-        assert_eq!(after_header(b"a,b"), b"");
+        assert!(Client::new("https://a.example/statmill/", None).is_ok());
     }
 
     #[test]
     fn a_problem_is_told_whole() {
         let body = br#"{"detail":"bad","errors":[{"param":"page","reason":"is 0","allowed":"1"}]}"#;
-        assert_eq!(detail(body), "bad; page is 0 (allowed: 1)");
+        assert_eq!(detail(body), "page: is 0; allowed: 1");
+        assert_eq!(detail(br#"{"detail":"bad"}"#), "bad");
         assert_eq!(detail(b"<html>\x1b"), "<html>\\u{1b}");
     }
 }

@@ -1,18 +1,19 @@
 //! The subcommands that read or write a data folder, or ask a running host.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, BufWriter};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use super::client::Client;
-use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
+use super::table::OutputError;
+use super::{From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
 use crate::catalog::{DataFolder, report};
-use crate::engine::complete_at_rest;
+use crate::config::nearest::near;
+use crate::config::{Config, Flags, Tokens};
 use crate::loader;
 use crate::query::{self, Catalog, Limits, Status};
-use crate::store::{self, AsBase, Database, ExportedStat, ImportOptions};
+use crate::store::{self, AsBase, Database, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
     let status = status(&args.from)?;
@@ -22,9 +23,36 @@ pub(super) fn stats(args: &ListArgs) -> Result<()> {
 
 fn status(from: &From) -> Result<Status> {
     match &from.url {
-        Some(url) => Ok(Client::new(url, from.token.clone())?.status()?),
+        Some(url) => Ok(client(from, url, Tokens::for_query)?.status()?),
         None => Ok(open(from)?.status()),
     }
+}
+
+/// Says that there is no such stat, and which may have been meant.
+pub(super) fn unknown_stat(ident: &str, known: &[String]) -> String {
+    let near = near(ident, known.iter().map(String::as_str));
+    let hint = match &near[..] {
+        [] if known.len() > 10 => "`statmill stats` lists them".to_owned(),
+        [] => format!("there are: {}", known.join(", ")),
+        near => format!("did you mean {}?", near.join(", ")),
+    };
+    format!("there is no stat {ident:?} here; {hint}")
+}
+
+/// Will ask the host at `url`. The token is the one given, or else `wanted` of those configured.
+pub(super) fn client(
+    from: &From,
+    url: &str,
+    wanted: fn(&Tokens) -> Option<&String>,
+) -> Result<Client> {
+    let token = match &from.token {
+        Some(token) => Some(token.clone()),
+        None => {
+            let config = Config::load(from.config.as_deref(), std::env::vars(), &Flags::default())?;
+            wanted(&config.tokens).cloned()
+        }
+    };
+    Ok(Client::new(url, token)?)
 }
 
 fn open(from: &From) -> Result<DataFolder> {
@@ -40,22 +68,29 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let pairs = parameters(args)?;
     let borrowed = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let query = query::params::parse(borrowed, crate::clock::now_us()).map_err(|errors| {
-        anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        WrongUsage(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(url) = &args.from.url {
-        let client = Client::new(url, args.from.token.clone())?;
-        client.show(&args.ident, &pairs, args.format, &mut out)?;
+        let client = client(&args.from, url, Tokens::for_query)?;
+        let shown = client.show(&args.ident, &pairs, args.format, &mut out)?;
+        if shown.moved {
+            tracing::warn!(
+                "rows were committed while pages were read: a row may be missing or stand twice; \
+                 narrow the time with --stop, or use export"
+            );
+        }
         return Ok(());
     }
     let folder = open(&args.from)?;
     let Some(view) = folder.stat(&args.ident) else {
-        bail!("there is no stat {:?} here; there are: {}", args.ident, folder.idents().join(", "));
+        bail!(unknown_stat(&args.ident, &folder.idents()));
     };
-    let limits =
-        Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
-    table::show(&view.snapshot, &query, &limits, args.format, &mut out)?;
-    Ok(())
+    let shown = table::show(&view.snapshot, &query, &Limits::none(), args.format, &mut out);
+    shown.map_err(|error| match error {
+        OutputError::Query(error) => error.into(),
+        error => error.into(),
+    })
 }
 
 /// The query of the flags, as the API's parameters.
@@ -76,7 +111,7 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
     for filter in &args.filters {
         let (name, value) = filter
             .split_once('=')
-            .with_context(|| format!("--where {filter:?}: give it as NAME=VALUE"))?;
+            .ok_or_else(|| WrongUsage(format!("--where {filter:?}: give it as NAME=VALUE")))?;
         pairs.push((name.to_owned(), value.to_owned()));
     }
     Ok(pairs)
@@ -95,58 +130,7 @@ pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn export(args: &ExportArgs) -> Result<()> {
-    let database = Database::open_existing(&args.data)?;
-    let known = database.idents()?;
-    if let Some(unknown) = args.stats.iter().find(|ident| !known.contains(ident)) {
-        bail!("there is no stat {unknown:?} here; there are: {}", known.join(", "));
-    }
-    let wanted = if args.stats.is_empty() { &known } else { &args.stats };
-    let exported = wanted
-        .iter()
-        .map(|ident| {
-            Ok(ExportedStat {
-                snapshot: database.open_stored(ident)?.snapshot(),
-                complete_until_us: complete_at_rest(&database, ident).time_us(),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let rows = match &args.out {
-        Some(path) => {
-            let mut out = BufWriter::new(create(path)?);
-            let rows = store::export(&exported, &mut out)?;
-            out.into_inner().map_err(|error| anyhow!("{error}"))?.sync_all()?;
-            rows
-        }
-        None => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            let rows = store::export(&exported, &mut out)?;
-            out.flush()?;
-            rows
-        }
-    };
-    eprintln!("exported {} stats, {rows} rows", exported.len());
-    Ok(())
-}
-
-fn create(path: &PathBuf) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
-}
-
 pub(super) fn import(args: &ImportArgs) -> Result<()> {
-    std::fs::create_dir_all(&args.data)?;
-    let database = Database::open(&args.data)?.database;
-    let logs = crate::sources::known_logs(&args.data);
-    let as_base = match args.as_base.as_deref() {
-        None => None,
-        Some("") => Some(AsBase::default()),
-        Some(text) => {
-            let time_us = query::time::parse(text, crate::clock::now_us())
-                .with_context(|| format!("--as-base={text}: give {}", query::time::ALLOWED))?;
-            Some(AsBase { complete_until_us: Some(time_us) })
-        }
-    };
-    let options = ImportOptions { known: &|log| logs.contains(&log), as_base };
     let mut input: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
@@ -154,7 +138,23 @@ pub(super) fn import(args: &ImportArgs) -> Result<()> {
             .with_context(|| format!("cannot read {}", args.file.display()))?;
         Box::new(BufReader::new(file))
     };
-    let imported = store::import(&database, &mut *input, &options)?;
+    std::fs::create_dir_all(&args.data)
+        .with_context(|| format!("cannot make the data folder {}", args.data.display()))?;
+    let database = Database::open(&args.data)?.database;
+    let logs = crate::sources::known_logs(&args.data);
+    let as_base = match args.as_base.as_deref() {
+        None => None,
+        Some("") => Some(AsBase::default()),
+        Some(text) => {
+            let time_us = query::time::parse(text, crate::clock::now_us()).ok_or_else(|| {
+                WrongUsage(format!("--as-base={text}: give {}", query::time::ALLOWED))
+            })?;
+            Some(AsBase { complete_until_us: Some(time_us) })
+        }
+    };
+    let options = ImportOptions { known: &|log| logs.contains(&log), as_base };
+    let imported = store::import(&database, &mut *input, &options)
+        .with_context(|| format!("cannot import {}", args.file.display()))?;
     database.sync()?;
     eprintln!(
         "imported {} stats, {} rows; left out {}",

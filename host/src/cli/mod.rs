@@ -2,8 +2,10 @@
 //!
 //! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod check;
 pub(crate) mod client;
 mod commands;
+mod export;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -13,8 +15,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::client::ClientError;
 use self::table::OutputFormat;
 use crate::config::ConfigError;
+use crate::query::QueryError;
 
 /// Keeps exact statistics over a stream of messages.
 #[derive(Debug, Parser)]
@@ -23,10 +27,16 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// What is logged to standard error: a level, or filters like `statmill=debug`.
-    #[arg(long, global = true, env = "STATMILL_LOG", default_value = "info")]
+    #[arg(
+        long,
+        global = true,
+        env = "STATMILL_LOG",
+        default_value = "info",
+        help_heading = "Logging"
+    )]
     log: String,
     /// Log lines as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Logging")]
     log_json: bool,
 }
 
@@ -54,12 +64,16 @@ struct From {
     /// Data folder that no running host has open.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
-    /// Address of a running host, instead of a data folder.
+    /// Address of a running host instead of a data folder: `http://…` or `https://…`.
     #[arg(long)]
     url: Option<String>,
-    /// Token for the queries of that host.
-    #[arg(long, env = "STATMILL_TOKENS__QUERY", hide_env_values = true)]
+    /// Token for that host. Others can see what is on a command line: rather set the variable, or
+    /// `[tokens]` in the configuration.
+    #[arg(long, env = "STATMILL_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Configuration file whose tokens are used for that host.
+    #[arg(long, env = "STATMILL_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +107,7 @@ struct ShowArgs {
     #[arg(long, allow_hyphen_values = true)]
     stop: Option<String>,
     /// At most this many rows; default all.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Only these columns, separated by commas.
     #[arg(long)]
@@ -118,12 +132,11 @@ struct PluginsArgs {
 
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// Data folder that no running host has open.
-    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
-    data: PathBuf,
     /// Only these stats; default all.
     stats: Vec<String>,
-    /// File to write; default standard output.
+    #[command(flatten)]
+    from: From,
+    /// File to write, there once it is whole; default standard output.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -151,11 +164,11 @@ pub fn main() -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
-        Command::CheckConfig(args) => run::check_config(args),
+        Command::CheckConfig(args) => check::check_config(&args),
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
         Command::Plugins(args) => commands::plugins(&args),
-        Command::Export(args) => commands::export(&args),
+        Command::Export(args) => export::export(&args),
         Command::Import(args) => commands::import(&args),
     };
     match outcome {
@@ -163,10 +176,37 @@ pub fn main() -> ExitCode {
         // Whoever reads the output has enough: `statmill show … | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("statmill: {error:#}");
-            if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            eprintln!("statmill: {}", words(&error));
+            if is_wrong_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// What was asked for on the command line makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
+fn is_wrong_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<WrongUsage>()
+            || matches!(cause.downcast_ref(), Some(QueryError::Params(_)))
+            || matches!(cause.downcast_ref(), Some(ClientError::Refused { status: 400, .. }))
+    })
+}
+
+/// The error and its causes, each said once: most say their cause themselves.
+fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.is_empty() {
+            cause
+        } else if said.contains(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -175,7 +215,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
+    // The HTTP client's trace shows what goes over the wire, tokens and all.
+    let quiet = ["ureq=info", "ureq_proto=info"].map(str::parse);
+    let mut filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
+    for directive in quiet {
+        filter = filter.add_directive(directive?);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

@@ -54,13 +54,14 @@ fn show(catalog: &dyn Catalog, stop: &AtomicBool) {
     bar.set_message("reading the past");
     while !stop.load(Ordering::Acquire) {
         std::thread::park_timeout(if terminal { DRAW } else { LOG });
-        let (done, total) = slowest(catalog);
-        bar.set_length(total);
-        bar.set_position(done);
         if catalog.ready() {
             break;
         }
-        if !terminal && total > 0 && !stop.load(Ordering::Acquire) {
+        // When all is read, what is left is to commit it: the bar stays as it was.
+        let Some((done, total)) = slowest(catalog) else { continue };
+        bar.set_length(total);
+        bar.set_position(done);
+        if !terminal && !stop.load(Ordering::Acquire) {
             let percent = done.saturating_mul(100) / total;
             tracing::info!(done, total, "reading the past: {percent} %");
         }
@@ -68,11 +69,11 @@ fn show(catalog: &dyn Catalog, stop: &AtomicBool) {
     bar.finish_and_clear();
 }
 
-/// Bytes read and bytes to read of the stat that is furthest behind.
-fn slowest(catalog: &dyn Catalog) -> (u64, u64) {
+/// Bytes read and bytes to read of the stat that is furthest behind, if one is.
+fn slowest(catalog: &dyn Catalog) -> Option<(u64, u64)> {
     let behind = catalog.status().stats.into_iter().filter_map(|stat| {
         let progress = stat.progress?;
         Some((progress.done, progress.total?))
     });
-    behind.max_by_key(|(done, total)| total - done).unwrap_or((0, 0))
+    behind.max_by_key(|(done, total)| total - done)
 }

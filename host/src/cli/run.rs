@@ -1,4 +1,4 @@
-//! `run` and `check-config`: a host from a configuration.
+//! `run`: a host from a configuration.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    fn load(&self) -> Result<Config> {
+    /// The configuration of file, environment and these flags.
+    pub(super) fn load(&self) -> Result<Config> {
         let flags = Flags {
             data: self.data.clone(),
             plugins: self.plugins.clone(),
@@ -67,6 +68,9 @@ impl RunArgs {
 
 pub(super) fn run(args: RunArgs) -> Result<()> {
     let config = args.load()?;
+    if config.sources.is_empty() {
+        tracing::warn!("there is no source, so nothing new will be counted: add one with --source");
+    }
     let builder = Host::builder().config(&config).accept_loss(args.accept_loss);
     if args.once {
         let host = builder.once().start()?;
@@ -101,13 +105,4 @@ fn failed_stats(status: &Status) -> Vec<String> {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };
     status.stats.iter().filter(given_up).map(words).collect()
-}
-
-pub(super) fn check_config(args: RunArgs) -> Result<()> {
-    let config = args.load()?;
-    let mut out = std::io::stdout().lock();
-    for setting in config.settings() {
-        writeln!(out, "{setting}")?;
-    }
-    Ok(())
 }

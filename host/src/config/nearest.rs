@@ -5,13 +5,17 @@ pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let most = name.chars().count().max(3) / 3 + 1;
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= most)
-        .min()
-        .map(|(_, candidate)| candidate)
+    near(name, candidates).first().copied()
+}
+
+/// The up to three candidates that differ least from `name`, of those that differ little.
+pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    // The name may be a stranger's, of any length.
+    let most = name.chars().take(64).count().max(3) / 3 + 1;
+    let distances = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
+    let mut near: Vec<_> = distances.filter(|(distance, _)| *distance <= most).collect();
+    near.sort_unstable();
+    near.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }
 
 /// `; did you mean …?`, or nothing.
@@ -51,5 +55,13 @@ mod tests {
         assert_eq!(nearest("lisetn", known), Some("listen"));
         assert_eq!(nearest("colour", known), None);
         assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn names_that_sound_alike_are_all_told() {
+        let known = ["volume-1s", "volume-1m", "volume-by-user-1d", "activity"];
+        assert_eq!(near("volume-1x", known), ["volume-1m", "volume-1s"]);
+        assert_eq!(near("Activity", known), ["activity"]);
+        assert!(near("nope", known).is_empty());
     }
 }

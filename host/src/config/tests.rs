@@ -108,7 +108,7 @@ fn every_key_is_read() {
     let expected =
         [("builds", "http:builds".to_owned()), ("bus", "file:/var/log/bus.ndjson".to_owned())];
     assert_eq!(names, expected);
-    assert_eq!(config.sources[0].keep, Some(Keep::Forever));
+    assert_eq!(config.sources[0].url.keep, Some(Keep::Forever));
     assert!(config.sources[0].url.arrival_time && config.sources[1].url.dedup);
     assert_eq!(config.sources[1].url.map.as_deref(), Some("fedmsg"));
     let mine = config.mapping("mine").unwrap();

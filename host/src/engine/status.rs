@@ -7,7 +7,7 @@ use super::Shared;
 use super::lane::LogSlot;
 use super::stat::StatShared;
 use crate::clock::now_us;
-use crate::log::Offset;
+use crate::log::{Log, Offset};
 use crate::query::{
     CompleteUntil, Fault, LogStatus, Progress, StatState, StatStatus, StatView, UtcTime,
 };
@@ -130,6 +130,11 @@ impl Shared {
             progress: progress(&slots, record),
             ..status
         }
+    }
+
+    /// The logs that are read.
+    pub(crate) fn logs(&self) -> Vec<Arc<dyn Log>> {
+        self.logs.iter().map(|slot| Arc::clone(&slot.log)).collect()
     }
 
     /// Everything that is known of the logs.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::retention::longest_kept;
 use super::{Host, HostError};
 use crate::catalog::RunningCatalog;
 use crate::config::{Config, Keep};
@@ -20,6 +21,7 @@ use crate::project::{Caps, Limits, Mapping};
 use crate::query::{self, Catalog};
 use crate::sources::{SourceOptions, Sources};
 use crate::store::{Database, Tuning};
+
 /// How a host shall run. Made by [`Host::builder`]; every setting has a default.
 #[derive(Clone)]
 pub struct HostBuilder {
@@ -38,8 +40,7 @@ pub struct HostBuilder {
     tuning: Tuning,
     disabled: Vec<String>,
     backlogs: BTreeMap<String, Duration>,
-    /// Journals are kept as long as the longest model that reads them.
-    keep_by_models: bool,
+    keep: Keep,
     stat_config: BTreeMap<String, String>,
     accept_loss: bool,
     once: bool,
@@ -64,7 +65,7 @@ impl HostBuilder {
             tuning: Tuning::default(),
             disabled: Vec::new(),
             backlogs: BTreeMap::new(),
-            keep_by_models: true,
+            keep: Keep::Models,
             stat_config: BTreeMap::new(),
             accept_loss: false,
             once: false,
@@ -94,22 +95,14 @@ impl HostBuilder {
             default_rows_per_page: config.query.default_rows_per_page as u64,
             max_rows_per_page: config.query.max_rows_per_page as u64,
         };
-        self.http.tokens = http::Tokens {
-            ingest: config.tokens.ingest.clone(),
-            query: config.tokens.query.clone(),
-            admin: config.tokens.admin.clone(),
-        };
+        self.http.tokens.clone_from(&config.tokens);
         self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
         self.journal.retention = Retention {
-            age_us: match config.journal.keep {
-                Keep::Forever => None,
-                Keep::Models => config.journal.max_age.map(micros),
-            },
+            age_us: config.journal.max_age.map(micros),
             max_bytes: None,
             disk_limit: config.journal.max_bytes,
         };
-        self.keep_by_models =
-            config.journal.keep == Keep::Models && config.journal.max_age.is_none();
+        self.keep = config.journal.keep;
         self.tuning.fold_deltas = config.fold_deltas;
         for (ident, stat) in &config.stats {
             if !stat.enabled {
@@ -199,7 +192,7 @@ impl HostBuilder {
         self
     }
 
-    /// How journals are kept.
+    /// How journals are kept. Without an age: as long as the longest model that reads them.
     #[must_use]
     pub fn journal(mut self, options: JournalOptions) -> Self {
         self.journal = options;
@@ -256,8 +249,8 @@ impl HostBuilder {
             }
         }
         let mut journal = self.journal;
-        if self.keep_by_models {
-            journal.retention.age_us = longest_retention_us(&loaded);
+        if journal.retention.age_us.is_none() {
+            journal.retention.age_us = longest_kept(&loaded).and_then(|longest| longest.kept_us);
         }
         let sources = SourceOptions {
             data: self.data.clone(),
@@ -265,6 +258,7 @@ impl HostBuilder {
             history: self.history,
             mappings: self.mappings,
             journal,
+            keep: self.keep,
             ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
             limits: self.limits,
             once: self.once,
@@ -281,12 +275,13 @@ impl HostBuilder {
         };
         let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let limits = self.http.limits.clone();
         let http = match &self.listen {
             None => None,
             Some(address) => Some(listen(address, &catalog, self.http)?),
         };
         sources.start()?;
-        Ok(Host { engine, catalog, sources, http, once: self.once })
+        Ok(Host { engine, catalog, sources, http, limits, once: self.once })
     }
 
     /// Those that were named, then `plugins` in the data folder, where there is one.
@@ -296,19 +291,7 @@ impl HostBuilder {
     }
 }
 
-/// How long the longest model that reads the journals is kept; `None` = for ever.
-fn longest_retention_us(loaded: &loader::Loaded) -> Option<i64> {
-    let models = loaded.stats.iter().flat_map(|(_, stat)| &stat.models);
-    let kept = models.flat_map(|model| {
-        let rollups = model.rollups.iter().map(|rollup| rollup.retention_s);
-        std::iter::once(model.retention_s).chain(rollups)
-    });
-    // Without a model nobody knows what will be asked: nothing is dropped.
-    let longest = kept.reduce(|a, b| Some(a?.max(b?))).flatten()?;
-    Some(micros(Duration::from_secs(longest)))
-}
-
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -2,73 +2,48 @@
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
+use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
-
-/// One secret per kind of use; where none is set, that use is open.
-#[derive(Clone, Default)]
-pub struct Tokens {
-    /// For `POST /ingest/…`.
-    pub ingest: Option<String>,
-    /// For reading.
-    pub query: Option<String>,
-    /// For everything.
-    pub admin: Option<String>,
-}
-
-// Not derived: secrets do not belong into logs.
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let set = |token: &Option<String>| if token.is_some() { "set" } else { "none" };
-        f.debug_struct("Tokens")
-            .field("ingest", &set(&self.ingest))
-            .field("query", &set(&self.query))
-            .field("admin", &set(&self.admin))
-            .finish()
-    }
-}
+use crate::config::Tokens;
 
 /// What a request wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
     Query,
     Ingest,
+    Admin,
 }
 
-impl Tokens {
-    /// Whether nobody can read or write without a token.
-    #[must_use]
-    pub fn guard_all(&self) -> bool {
-        self.ingest.is_some() && self.query.is_some()
+/// Refuses who lacks the token for a use.
+pub(super) fn check(tokens: &Tokens, wanted: Use, headers: &HeaderMap) -> Result<(), Problem> {
+    let token = match wanted {
+        Use::Query => tokens.query.as_ref(),
+        Use::Ingest => tokens.ingest.as_ref(),
+        // Never easier than reading.
+        Use::Admin => tokens.for_admin(),
+    };
+    let Some(token) = token else {
+        return if wanted == Use::Ingest { refuse_other_sites(headers) } else { Ok(()) };
+    };
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| {
+        let (scheme, secret) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    let Some(given) = given else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "a token is needed: send the header `Authorization: Bearer <token>`",
+        ));
+    };
+    // Both are compared, whatever the first says: the time must not tell them apart.
+    let equal = |token: &String| given.as_bytes().ct_eq(token.as_bytes());
+    let matches = equal(token) | tokens.admin.as_ref().map_or(0.into(), equal);
+    if bool::from(matches) {
+        return Ok(());
     }
-
-    pub(super) fn check(&self, wanted: Use, headers: &HeaderMap) -> Result<(), Problem> {
-        let token = match wanted {
-            Use::Query => &self.query,
-            Use::Ingest => &self.ingest,
-        };
-        let Some(token) = token else {
-            return if wanted == Use::Ingest { refuse_other_sites(headers) } else { Ok(()) };
-        };
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|text| {
-            let (scheme, secret) = text.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-        });
-        let Some(given) = given else {
-            return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "a token is needed: send the header `Authorization: Bearer <token>`",
-            ));
-        };
-        // Both are compared, whatever the first says: the time must not tell them apart.
-        let matches = equal(given, token);
-        let is_admin = self.admin.as_ref().is_some_and(|admin| equal(given, admin));
-        if matches | is_admin {
-            return Ok(());
-        }
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not valid for this"))
-    }
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not valid for this"))
 }
 
 /// Without a token, a page of any site could make a visitor's browser send messages here.
@@ -80,13 +55,4 @@ fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
             "pages of other sites may send messages only with a token: set an ingest token",
         )),
     }
-}
-
-/// Compares secrets in a time that tells no more than their lengths.
-fn equal(a: &str, b: &str) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let difference = a.bytes().zip(b.bytes()).fold(0, |all, (x, y)| all | (x ^ y));
-    std::hint::black_box(difference) == 0
 }

@@ -14,7 +14,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::query::{CompleteUntil, Page};
 use crate::render::html::encode;
 
-pub(super) const COMPLETE_UNTIL: HeaderName = HeaderName::from_static("statmill-complete-until");
+const COMPLETE_UNTIL: HeaderName = HeaderName::from_static("statmill-complete-until");
 const LINK_NUMBER: HeaderName = HeaderName::from_static("x-link-number");
 const LINK_COUNT: HeaderName = HeaderName::from_static("x-link-count");
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -52,6 +52,11 @@ pub(super) async fn common(request: Request, next: Next) -> Response {
     response
 }
 
+/// Says up to when an answer is complete.
+pub(super) fn complete_until(response: &mut Response<Body>, until: CompleteUntil) {
+    insert(response.headers_mut(), COMPLETE_UNTIL, &until.to_string());
+}
+
 /// Says up to when an answer is complete, and which version of what it is.
 pub(super) fn describe(
     response: &mut Response<Body>,
@@ -59,8 +64,8 @@ pub(super) fn describe(
     etag: &str,
     is_private: bool,
 ) {
+    complete_until(response, until);
     let headers = response.headers_mut();
-    insert(headers, COMPLETE_UNTIL, &until.to_string());
     insert(headers, ETAG, etag);
     // Kept by caches, asked again each time: the tag makes that cheap, and numbers are never old.
     let cache = if is_private { "private, no-cache" } else { "no-cache" };

@@ -22,8 +22,9 @@ use crate::render::json;
 use crate::store::{KeyBounds, Order};
 
 /// `/api` was never a list of its own: clients find the list one slash further.
-pub(super) async fn redirect() -> Response {
-    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "/api/")]).into_response()
+pub(super) async fn redirect(RawQuery(raw): RawQuery) -> Response {
+    let place = raw.map_or_else(|| "/api/".to_owned(), |query| format!("/api/?{query}"));
+    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)]).into_response()
 }
 
 /// The page a person sees first.
@@ -31,10 +32,7 @@ pub(super) async fn home(State(app): State<Arc<App>>) -> Answer {
     app.blocking(|app| {
         let (page, until) = page(app);
         let mut response = Html(page).into_response();
-        response.headers_mut().insert(
-            headers::COMPLETE_UNTIL,
-            until.to_string().parse().map_err(|_| Problem::internal())?,
-        );
+        headers::complete_until(&mut response, until);
         Ok(response)
     })
     .await?
@@ -124,7 +122,8 @@ fn stats(app: &App) -> Vec<(String, StatView)> {
         .collect()
 }
 
-fn together(stats: &[(String, StatView)]) -> CompleteUntil {
+/// Up to when an answer about all of these is complete.
+pub(super) fn together(stats: &[(String, StatView)]) -> CompleteUntil {
     stats.iter().map(|(_, view)| view.complete_until).reduce(CompleteUntil::and).unwrap_or_default()
 }
 

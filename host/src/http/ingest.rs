@@ -9,17 +9,33 @@ use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use serde::Serialize;
 
 use super::headers::pairs;
 use super::problem::Problem;
 use super::{Answer, App};
+use crate::log::ingest::{Accepted, IngestError, MAX_KEY};
+use crate::project::Reject;
 use crate::query::params::flag;
-use crate::query::{IngestError, LineError};
 
-/// Longest idempotency key taken: it is stored with the records.
-const MAX_KEY_BYTES: usize = 255;
 /// Most faulty lines told of in one answer.
 const MAX_LINES_TOLD: usize = 100;
+/// Seconds after which a sender may try again when the journal could not be written.
+const RETRY_S: u32 = 1;
+
+/// What became of a request, as it is answered.
+#[derive(Serialize)]
+struct Taken {
+    #[serde(flatten)]
+    accepted: Accepted,
+    /// Refused documents beyond those listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    rejected_beyond: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
 
 pub(super) async fn post(
     State(app): State<Arc<App>>,
@@ -36,8 +52,8 @@ pub(super) async fn post(
     let is_partial = is_partial(raw.as_deref())?;
     let content_type = text_header(request.headers(), CONTENT_TYPE.as_str())?;
     let key = text_header(request.headers(), "idempotency-key")?;
-    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
-        let allowed = format!("1 to {MAX_KEY_BYTES} characters");
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
+        let allowed = format!("1 to {MAX_KEY} characters");
         return Err(Problem::param("Idempotency-Key", "is empty or too long", &allowed));
     }
     if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
@@ -60,8 +76,9 @@ pub(super) async fn post(
     });
     match outcome.await.map_err(|_| Problem::internal())? {
         Ok(mut accepted) => {
+            let rejected_beyond = accepted.rejected.len().saturating_sub(MAX_LINES_TOLD);
             accepted.rejected.truncate(MAX_LINES_TOLD);
-            Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+            Ok((StatusCode::ACCEPTED, Json(Taken { accepted, rejected_beyond })).into_response())
         }
         Err(error) => Err(problem(error)),
     }
@@ -113,23 +130,23 @@ fn body_problem(error: &BytesRejection, limit: usize) -> Problem {
 fn problem(error: IngestError) -> Problem {
     let detail = error.to_string();
     match error {
-        IngestError::Rejected { mut rejected } => {
-            let detail = match &rejected[..] {
-                [LineError { line, reason }, ..] => format!("{detail}; line {line}: {reason}"),
-                [] => detail,
+        IngestError::Rejected(document) => {
+            let detail = format!("{detail}; or ask with partial=1 for the others to be taken");
+            let status = match document.reason {
+                Reject::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
             };
-            rejected.truncate(MAX_LINES_TOLD);
-            Problem::lines(detail, rejected)
+            Problem::document(status, detail, document)
         }
-        IngestError::Bad { .. } => Problem::new(StatusCode::BAD_REQUEST, detail),
-        IngestError::ContentType { .. } => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
-        IngestError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
-        IngestError::KeyReused { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
-        IngestError::Busy { retry_after_s, .. } => Problem::busy(detail, retry_after_s),
-        IngestError::Journal { .. } => {
-            tracing::error!(error = detail, "ingest failed");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        IngestError::BodyTooLarge { .. } | IngestError::TooManyDocuments { .. } => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         }
+        IngestError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+        IngestError::Log(_) => {
+            tracing::error!("messages cannot be taken: {detail}");
+            Problem::busy("the journal cannot be written; the host's log tells why", RETRY_S)
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, detail),
     }
 }
 

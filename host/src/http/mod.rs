@@ -6,9 +6,11 @@
 
 mod auth;
 mod connections;
+mod export;
 mod headers;
 mod index;
 mod ingest;
+mod messages;
 pub mod metrics;
 mod negotiate;
 mod problem;
@@ -26,9 +28,9 @@ use std::time::Duration;
 use axum::response::Response;
 use tokio::sync::Semaphore;
 
-pub use auth::Tokens;
 pub use server::{HttpError, Server, Shutdown, serve};
 
+use crate::config::Tokens;
 use crate::query::{Catalog, Limits};
 use problem::Problem;
 
@@ -94,6 +96,7 @@ struct App {
     shutdown: Shutdown,
     queries: Arc<Semaphore>,
     ingests: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     /// One permit per KiB of body.
     bodies: Arc<Semaphore>,
 }

@@ -5,7 +5,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::query::{LineError, ParamError, QueryError};
+use crate::config::nearest::near;
+use crate::log::ingest::LineError;
+use crate::query::{ParamError, QueryError};
 
 /// An answer that is none.
 #[derive(Debug, Serialize)]
@@ -42,8 +44,9 @@ impl Problem {
     }
 
     pub(super) fn params(errors: Vec<ParamError>) -> Self {
-        let names: Vec<_> = errors.iter().map(|error| error.param.as_str()).collect();
-        let detail = format!("bad value of {}", names.join(", "));
+        let words: Vec<_> =
+            errors.iter().map(|error| format!("{} {}", error.param, error.reason)).collect();
+        let detail = words.join("; ");
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, detail) }
     }
 
@@ -55,12 +58,17 @@ impl Problem {
         }])
     }
 
-    /// There is no `what` of that name; those that sound alike are told.
-    pub(super) fn unknown(what: &str, name: &str, known: &[String]) -> Self {
-        let near = near(name, known);
+    /// There is no statistic of that name; those that sound alike are told.
+    pub(super) fn unknown_stat(name: &str, known: &[String]) -> Self {
+        Self::unknown("statistic", name, known, "/api/")
+    }
+
+    /// There is no `what` of that name, only those `known`, which are listed at `list`.
+    pub(super) fn unknown(what: &str, name: &str, known: &[String], list: &str) -> Self {
+        let near = near(name, known.iter().map(String::as_str));
         let hint = match &near[..] {
             [] if known.is_empty() => format!("; there is no {what} at all yet"),
-            [] => "; GET /api/ lists them".to_owned(),
+            [] => format!("; GET {list} lists them"),
             near => format!("; did you mean {}?", near.join(", ")),
         };
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {name:?}{hint}"))
@@ -73,8 +81,9 @@ impl Problem {
         }
     }
 
-    pub(super) fn lines(detail: String, rejected: Vec<LineError>) -> Self {
-        Self { rejected, ..Self::new(StatusCode::BAD_REQUEST, detail) }
+    /// One document spoils a request that is all or nothing.
+    pub(super) fn document(status: StatusCode, detail: String, document: LineError) -> Self {
+        Self { rejected: vec![document], ..Self::new(status, detail) }
     }
 
     pub(super) fn internal() -> Self {
@@ -124,46 +133,5 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-/// The up to three names that differ least from `name`, if they differ little.
-fn near(name: &str, known: &[String]) -> Vec<String> {
-    // The distance is quadratic in the lengths, and the name is a stranger's.
-    let name: Vec<char> = name.chars().take(64).collect();
-    let mut near: Vec<_> = known
-        .iter()
-        .map(|known| (distance(&name, &known.chars().take(64).collect::<Vec<_>>()), known))
-        .filter(|(distance, _)| *distance <= name.len() / 3 + 1)
-        .collect();
-    near.sort();
-    near.into_iter().take(3).map(|(_, known)| known.clone()).collect()
-}
-
-/// Levenshtein distance.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_sound_alike_are_found() {
-        let known = ["volume-1s", "volume-1m", "volume-by-user-1d", "activity"].map(String::from);
-        assert_eq!(near("volume-1x", &known), ["volume-1m", "volume-1s"]);
-        assert_eq!(near("Activity", &known), ["activity"]);
-        assert!(near("nope", &known).is_empty());
     }
 }

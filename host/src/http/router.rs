@@ -14,30 +14,35 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use super::auth::Use;
+use super::auth::{Use, check};
 use super::problem::Problem;
-use super::{App, headers, index, ingest, rows, schema, status};
+use super::{App, export, headers, index, ingest, messages, rows, schema, status};
 use crate::render::html::{STYLE, STYLE_PATH};
 
 /// Everything that is answered.
 pub(super) fn router(app: Arc<App>) -> Router {
+    let guarded = |wanted| middleware::from_fn_with_state((Arc::clone(&app), wanted), guard);
+    let administration =
+        Router::new().route("/api/_export", get(export::get)).route_layer(guarded(Use::Admin));
     let reading = Router::new()
         .route("/", get(index::home))
         .route("/api", get(index::redirect))
         .route("/api/", get(index::list))
         .route("/api/_status", get(status::status))
+        .route("/api/_messages/{log}/{offset}", get(messages::get))
         .route("/api/{ident}", get(rows::get))
         .route("/api/{ident}/schema", get(schema::get))
         .route("/api/{ident}/layout", get(schema::layout))
         .route("/metrics", get(status::metrics))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), may_query));
+        .route_layer(guarded(Use::Query));
     let sending = Router::new()
         .route("/ingest/{source}", post(ingest::post))
         .layer(DefaultBodyLimit::max(app.options.max_body_bytes))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), may_ingest));
+        .route_layer(guarded(Use::Ingest));
     Router::new()
         .merge(reading)
         .merge(sending)
+        .merge(administration)
         .route("/healthz", get(status::alive))
         .route("/readyz", get(status::ready))
         .route(STYLE_PATH, get(style))
@@ -51,15 +56,13 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn may_query(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.options.tokens.check(Use::Query, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn may_ingest(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match app.options.tokens.check(Use::Ingest, request.headers()) {
+/// Lets pass who has the token for a use.
+async fn guard(
+    State((app, wanted)): State<(Arc<App>, Use)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(&app.options.tokens, wanted, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

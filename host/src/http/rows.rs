@@ -38,7 +38,7 @@ pub(super) fn find(app: &App, name: &str) -> Result<Found, Problem> {
         })?;
         return Ok(Found { ident: ident.to_owned(), view, extension: Some(format) });
     }
-    Err(Problem::unknown("statistic", name, &app.catalog.idents()))
+    Err(Problem::unknown_stat(name, &app.catalog.idents()))
 }
 
 pub(super) async fn get(

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use statmill_plugin_api::manifest::ValueKind;
 
+use super::headers::complete_until;
 use super::problem::Problem;
 use super::rows::find;
 use super::{Answer, App};
@@ -60,7 +61,7 @@ pub(super) async fn get(
     let properties: Map<String, Value> =
         first.iter().map(|column| (column.name.clone(), property(column))).collect();
     let names: Vec<_> = first.iter().map(|column| &column.name).collect();
-    Ok(Json(json!({
+    let mut response = Json(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": manifest.title,
         "description": manifest.summary,
@@ -69,7 +70,9 @@ pub(super) async fn get(
         "models": models,
         "parameters": PARAMS,
     }))
-    .into_response())
+    .into_response();
+    complete_until(&mut response, found.complete_until);
+    Ok(response)
 }
 
 /// Layouts come with the pages of a later version; no stat has one yet.
@@ -88,7 +91,7 @@ fn find_plain(app: &App, path: Result<Path<String>, PathRejection>) -> Result<St
     })?;
     let found = find(app, &name)?;
     if found.extension.is_some() {
-        return Err(Problem::unknown("statistic", &name, &app.catalog.idents()));
+        return Err(Problem::unknown_stat(&name, &app.catalog.idents()));
     }
     Ok(found.view)
 }

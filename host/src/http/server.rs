@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::connections::Connections;
+use super::export::MAX_EXPORTS;
 use super::router::router;
 use super::{App, HttpOptions, ingest};
 use crate::query::Catalog;
@@ -19,10 +20,11 @@ use crate::query::Catalog;
 pub enum HttpError {
     /// Other machines could read and write without a token.
     #[error(
-        "refusing to answer other machines at {address} without tokens: set an ingest and a query \
-         token, or listen on 127.0.0.1"
+        "refusing to answer other machines at {address} without tokens: set that for {}, or listen \
+         on 127.0.0.1",
+        .missing.join(", ")
     )]
-    Open { address: SocketAddr },
+    Open { address: SocketAddr, missing: Vec<&'static str> },
     /// The system refused.
     #[error("cannot serve: {what}: {source}")]
     Io { what: &'static str, source: std::io::Error },
@@ -113,13 +115,14 @@ pub fn serve(
 ) -> Result<Server, HttpError> {
     let io = |what| move |source| HttpError::Io { what, source };
     let address = listener.local_addr().map_err(io("no address"))?;
-    if !(address.ip().is_loopback() || options.open || options.tokens.guard_all()) {
-        return Err(HttpError::Open { address });
+    let missing = options.tokens.missing();
+    if !(address.ip().is_loopback() || options.open || missing.is_empty()) {
+        return Err(HttpError::Open { address, missing });
     }
     listener.set_nonblocking(true).map_err(io("the socket cannot be shared"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads.max(1))
-        .max_blocking_threads(options.max_queries + options.max_ingests + 2)
+        .max_blocking_threads(options.max_queries + options.max_ingests + MAX_EXPORTS + 2)
         .thread_name("http")
         .enable_all()
         .build()
@@ -133,6 +136,7 @@ pub fn serve(
         bodies: Arc::new(Semaphore::new(ingest::places(
             options.max_ingest_bytes.max(options.max_body_bytes),
         ) as usize)),
+        exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         options,
         shutdown: shutdown.clone(),
     });

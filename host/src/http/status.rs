@@ -8,6 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::headers::complete_until;
 use super::problem::Problem;
 use super::{Answer, App, metrics};
 use crate::query::{CompleteUntil, StatState};
@@ -17,7 +18,11 @@ const NEVER_STORED: [(axum::http::HeaderName, &str); 1] = [(CACHE_CONTROL, "no-s
 // None of these waits for a place among the queries: they must answer when queries are many.
 
 pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
-    (NEVER_STORED, Json(app.catalog.status())).into_response()
+    let status = app.catalog.status();
+    let until = status.stats.iter().map(|stat| stat.complete_until).reduce(CompleteUntil::and);
+    let mut response = (NEVER_STORED, Json(status)).into_response();
+    complete_until(&mut response, until.unwrap_or_default());
+    response
 }
 
 /// The process runs and answers.

@@ -322,6 +322,23 @@ impl Log for FileLog {
         Ok(())
     }
 
+    fn record(&self, at: Offset) -> Result<Option<Vec<u8>>, LogError> {
+        let Some(run) = self.watch.lock().run(at.0)? else { return Ok(None) };
+        let mut before = Vec::new();
+        if let Some(last) = (at.0 - run.base).checked_sub(1) {
+            let read = run.content.read_into(last, 1, &mut before);
+            read.map_err(|error| self.io("cannot read", error))?;
+            if before != b"\n" {
+                return Ok(None);
+            }
+        }
+        let mut records = Records::default();
+        self.read(at, 1, 1, &mut records)?;
+        // Of a line that is too long only the beginning is read.
+        let whole = records.at(at).filter(|text| text.len() <= self.options.max_line);
+        Ok(whole.map(<[u8]>::to_vec))
+    }
+
     fn wait(&self, from: Offset, timeout: Duration) {
         let begun = Instant::now();
         loop {

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use super::history::Cursor;
 use super::segment::{
     Entries, Extras, Hold, Loss, Match, SegmentLog, SegmentOptions, read_json, write_json,
 };
-use super::{Log, LogEnd, LogError, LogId, Offset, Records};
+use super::{Log, LogError, Offset};
 use crate::project::Mapping;
 use crate::query::{Fault, FillStatus, LogStatus, TimeSpan, UtcTime};
 
@@ -321,65 +320,13 @@ impl Fill {
 }
 
 impl Log for Fill {
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    fn name(&self) -> &str {
-        self.log.name()
-    }
-
-    fn start(&self) -> Offset {
-        self.log.start()
-    }
-
-    fn end(&self) -> Result<LogEnd, LogError> {
-        Ok(self.log.end())
-    }
-
-    fn read(
-        &self,
-        from: Offset,
-        max_bytes: usize,
-        max_records: usize,
-        into: &mut Records,
-    ) -> Result<(), LogError> {
-        self.log.read(from, max_bytes, max_records, into)
-    }
-
-    fn wait(&self, from: Offset, timeout: Duration) {
-        self.log.wait(from, timeout);
-    }
-
-    fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError> {
-        self.log.fingerprint(end)
-    }
-
-    fn first_at(&self, time_us: i64) -> Offset {
-        self.log.first_at(time_us)
-    }
-
-    fn count(&self, range: Range<Offset>) -> Option<u64> {
-        Some(self.log.count(range))
-    }
-
-    fn bytes(&self, range: Range<Offset>) -> u64 {
-        self.log.bytes(range)
-    }
-
-    fn after_damage(&self, at: Offset) -> Option<Offset> {
-        super::journal::after(&self.losses(), at)
-    }
+    super::segment::reads_segments!(log);
 
     fn lacks_from_us(&self) -> Option<i64> {
         let header = self.header.lock();
         let holes = header.holes.iter().map(|hole| hole.from_us);
         let unfetched = (header.state != FillState::Complete).then_some(header.from_us);
         holes.chain(unfetched).min()
-    }
-
-    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
-        self.log.smallest_time_from(from)
     }
 
     fn describe(&self, status: &mut LogStatus) {

@@ -21,7 +21,7 @@ use crate::project::{Limits, Mapping, Reject, envelope};
 use split::Form;
 
 /// Longest idempotency key, bytes.
-const MAX_KEY: usize = 255;
+pub(crate) const MAX_KEY: usize = 255;
 
 /// What a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +86,8 @@ pub enum IngestError {
     /// The body holds more documents than allowed.
     #[error("the body has more than {limit} documents; send fewer at a time")]
     TooManyDocuments { limit: usize },
-    /// One document is larger than a message may be.
-    #[error("the document at {line} has {bytes} bytes, the limit is {limit}")]
-    MessageTooLarge { line: u64, bytes: usize, limit: usize },
     /// A document is not acceptable.
-    #[error("the document at {} is refused: {:?}; {}", .0.line, .0.reason, .0.remedy)]
+    #[error("document {} is refused, and none was taken: {}; {}", .0.line, .0.reason, .0.remedy)]
     Rejected(LineError),
     /// The idempotency key is empty or too long.
     #[error("an idempotency key has 1 to {limit} bytes, not {bytes}")]
@@ -200,10 +197,6 @@ impl Ingest {
                 Err(reason) if partial => {
                     rejected.push(LineError { line, reason, remedy: self.remedy(reason) });
                 }
-                Err(Reject::TooLarge) => {
-                    let limit = self.limits.message.max_message;
-                    return Err(IngestError::MessageTooLarge { line, bytes: text.len(), limit });
-                }
                 Err(reason) => {
                     let remedy = self.remedy(reason);
                     return Err(IngestError::Rejected(LineError { line, reason, remedy }));
@@ -254,7 +247,9 @@ pub fn remedy(reason: Reject, mapping: &Mapping, limits: &Limits) -> String {
     match reason {
         Reject::Malformed => "send one well-formed JSON object for each message".to_owned(),
         Reject::TooDeep => format!("nest no deeper than {} levels", limits.max_depth),
-        Reject::TooLarge => format!("keep a message below {} bytes", limits.max_message),
+        Reject::TooLarge => {
+            format!("a message has at most {} bytes (limits.max_message)", limits.max_message)
+        }
         Reject::NoTopic => format!("give it a text at {}", mapping.topic.join(" or ")),
         Reject::NoTime => format!(
             "give it seconds since 1970 or an RFC 3339 time at {}",

@@ -7,11 +7,6 @@
 
 mod group;
 
-/// The end of the loss that holds `at`.
-pub(super) fn after(losses: &[Loss], at: Offset) -> Option<Offset> {
-    losses.iter().find(|loss| loss.range.contains(&at)).map(|loss| loss.range.end)
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +14,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
@@ -27,7 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::SeamIndex;
 use super::segment::{Entries, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions};
-use super::{Log, LogEnd, LogError, LogId, Offset, Records};
+use super::{Log, LogError, Offset};
 use crate::clock::now_us;
 use crate::project::Mapping;
 use crate::query::{self, LogStatus, UtcTime};
@@ -247,59 +241,7 @@ impl Journal {
 }
 
 impl Log for Journal {
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    fn name(&self) -> &str {
-        self.log.name()
-    }
-
-    fn start(&self) -> Offset {
-        self.log.start()
-    }
-
-    fn end(&self) -> Result<LogEnd, LogError> {
-        Ok(self.log.end())
-    }
-
-    fn read(
-        &self,
-        from: Offset,
-        max_bytes: usize,
-        max_records: usize,
-        into: &mut Records,
-    ) -> Result<(), LogError> {
-        self.log.read(from, max_bytes, max_records, into)
-    }
-
-    fn wait(&self, from: Offset, timeout: Duration) {
-        self.log.wait(from, timeout);
-    }
-
-    fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError> {
-        self.log.fingerprint(end)
-    }
-
-    fn first_at(&self, time_us: i64) -> Offset {
-        self.log.first_at(time_us)
-    }
-
-    fn count(&self, range: Range<Offset>) -> Option<u64> {
-        Some(self.log.count(range))
-    }
-
-    fn bytes(&self, range: Range<Offset>) -> u64 {
-        self.log.bytes(range)
-    }
-
-    fn after_damage(&self, at: Offset) -> Option<Offset> {
-        after(&self.losses(), at)
-    }
-
-    fn smallest_time_from(&self, from: Offset) -> Option<i64> {
-        self.log.smallest_time_from(from)
-    }
+    super::segment::reads_segments!(log);
 
     fn describe(&self, status: &mut LogStatus) {
         let horizon = self.horizon();

@@ -51,6 +51,15 @@ pub struct Records {
     pub arrivals: Vec<i64>,
 }
 
+impl Records {
+    /// Text of the record at an offset, if it is among them.
+    #[must_use]
+    pub fn at(&self, offset: Offset) -> Option<&[u8]> {
+        let (start, length) = self.spans[self.offsets.binary_search(&offset.0).ok()?];
+        Some(&self.text[start as usize..][..length as usize])
+    }
+}
+
 /// Why a log cannot be read on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -120,6 +129,15 @@ pub trait Log: Send + Sync {
         max_records: usize,
         into: &mut Records,
     ) -> Result<(), LogError>;
+    /// Text of the record at `at`, whole; `None` if none begins there.
+    ///
+    /// # Errors
+    /// As [`Log::read`].
+    fn record(&self, at: Offset) -> Result<Option<Vec<u8>>, LogError> {
+        let mut records = Records::default();
+        self.read(at, 1, 1, &mut records)?;
+        Ok(records.at(at).map(<[u8]>::to_vec))
+    }
     /// Waits until the log reaches past `from`, it is finished, or `timeout` is over.
     fn wait(&self, from: Offset, timeout: Duration);
     /// Hash of the last record before `end`; `None` if there is none or it is no longer kept.

@@ -18,6 +18,7 @@ use percent_encoding::percent_decode_str;
 use self::options::{Options, duration, float, integer, one_of, size, time_us};
 use super::LogError;
 use super::demo::DemoParams;
+use crate::config::Keep;
 use crate::config::nearest::{nearest, suggestion};
 
 /// Schemes of sources that are read now.
@@ -39,6 +40,8 @@ pub struct SourceUrl {
     pub max_ahead: Option<Duration>,
     /// A message without a time gets that of its arrival; journaled sources only.
     pub arrival_time: bool,
+    /// How long its journal is kept, if not as all journals are; journaled sources only.
+    pub keep: Option<Keep>,
     /// Messages read a second at most; 0 = no limit.
     pub max_rate: u64,
     text: String,
@@ -139,6 +142,7 @@ impl FromStr for SourceUrl {
             dedup: false,
             max_ahead: None,
             arrival_time: false,
+            keep: None,
             max_rate: 0,
             text: text.to_owned(),
         };
@@ -176,12 +180,13 @@ impl FromStr for SourceUrl {
     }
 }
 
-const JOURNALED: [&str; 4] = ["map", "max_ahead", "no_time", "rate"];
+const JOURNALED: [&str; 5] = ["map", "max_ahead", "no_time", "keep", "rate"];
 
 impl SourceUrl {
     fn take_journaled(&mut self, options: &Options<'_>) -> Result<(), SourceError> {
         self.map = options.text("map");
         self.max_ahead = options.get("max_ahead", duration)?;
+        self.keep = options.get("keep", Keep::named)?;
         self.max_rate = options.get("rate", |it| integer(it, 0, 1 << 32))?.unwrap_or(0);
         let no_time = options.get("no_time", |it| one_of(it, &["arrival", "reject"]))?;
         self.arrival_time = no_time == Some("arrival");

@@ -115,6 +115,19 @@ pub enum Reject {
     Future,
 }
 
+impl std::fmt::Display for Reject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it is malformed",
+            Self::TooDeep => "it is nested too deep",
+            Self::TooLarge => "it is too large",
+            Self::NoTopic => "it has no topic",
+            Self::NoTime => "it has no time",
+            Self::Future => "its time lies in the future",
+        })
+    }
+}
+
 /// Number of rejected messages by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rejects(pub [u64; 6]);

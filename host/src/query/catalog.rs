@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
+use crate::log::Log;
+use crate::log::ingest::Ingest;
 use crate::store::Snapshot;
 
 /// The stats that can be asked.
@@ -27,8 +29,10 @@ pub trait Catalog: Send + Sync {
     fn status(&self) -> Status;
     /// Whether every stat is level with its logs for the first time since the start.
     fn ready(&self) -> bool;
+    /// The logs that are read. Theirs are the offsets by which a message can be asked for.
+    fn logs(&self) -> Vec<Arc<dyn Log>>;
     /// Where messages sent to a source go; `None` if there is no such source.
-    fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>>;
+    fn ingest(&self, source: &str) -> Option<Arc<Ingest>>;
     /// Names that [`Catalog::ingest`] knows, for those who ask for another.
     fn ingest_sources(&self) -> Vec<String>;
     /// The plugin files found, loaded or not.
@@ -158,76 +162,4 @@ impl std::fmt::Display for StatState {
             Self::Detached => "detached",
         })
     }
-}
-
-/// Takes messages for one source.
-pub trait IngestSink: Send + Sync {
-    /// Takes one JSON document, an array of them, or NDJSON, and returns once they are durable.
-    ///
-    /// All or nothing, unless `partial`: then the good messages are taken and the others answered
-    /// for line by line. A body that comes again under the same `idempotency_key` is not taken
-    /// twice. Blocks for an fsync.
-    ///
-    /// # Errors
-    ///
-    /// [`IngestError`]; nothing was taken then.
-    fn accept(
-        &self,
-        body: &[u8],
-        content_type: Option<&str>,
-        idempotency_key: Option<&str>,
-        partial: bool,
-    ) -> Result<Accepted, IngestError>;
-}
-
-/// What became of the messages of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepted {
-    /// Messages written, durable now.
-    pub accepted: u64,
-    /// Messages that had been taken before.
-    pub duplicates: u64,
-    /// Messages refused; empty unless partial answers were asked for.
-    pub rejected: Vec<LineError>,
-}
-
-/// Why one message of a request was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineError {
-    /// Which one, from 1 on: the line of NDJSON, the element of an array.
-    pub line: u64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// Why a request's messages were not taken.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "variant docs describe their fields")]
-pub enum IngestError {
-    /// These messages are no messages, and the request was all or nothing.
-    #[error("{} of the messages cannot be taken, so none was; mend them or ask with partial=1",
-        .rejected.len())]
-    Rejected { rejected: Vec<LineError> },
-    /// The request itself makes no sense.
-    #[error("{reason}")]
-    Bad { reason: String },
-    /// The body is neither JSON nor NDJSON as its content type claims.
-    #[error(
-        "content type {content_type:?} is not taken: send application/json or \
-        application/x-ndjson"
-    )]
-    ContentType { content_type: String },
-    /// A message or the request is longer than the source takes.
-    #[error("{what} is longer than {limit_bytes} bytes")]
-    TooLarge { what: String, limit_bytes: u64 },
-    /// The key came before, with another body.
-    #[error("idempotency key {key:?} was used before with another body")]
-    KeyReused { key: String },
-    /// The host is stopping or cannot take more now.
-    #[error("not taking messages now: {reason}")]
-    Busy { reason: String, retry_after_s: u32 },
-    /// The journal's medium failed.
-    #[error("cannot write the journal: {reason}")]
-    Journal { reason: String },
 }

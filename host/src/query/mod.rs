@@ -19,9 +19,7 @@ mod table;
 pub mod time;
 
 pub use crate::store::Order;
-pub use catalog::{
-    Accepted, Catalog, CompleteUntil, IngestError, IngestSink, LineError, StatState, StatView,
-};
+pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;

@@ -22,13 +22,14 @@ pub struct Limits {
     pub max_rows_per_page: u64,
 }
 
+// Those of the configuration, where nothing is set.
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_rows: 1_000_000,
+            max_rows: 10_000_000,
             max_time: Duration::from_secs(10),
             default_rows_per_page: 100,
-            max_rows_per_page: 10_000,
+            max_rows_per_page: 1_000,
         }
     }
 }

@@ -6,7 +6,6 @@
 
 mod feed;
 mod fills;
-mod sink;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::now_us;
+use crate::config::Keep;
 use crate::engine::LogInput;
 use crate::host::HostError;
 use crate::loader::Loaded;
@@ -29,7 +29,6 @@ use crate::log::seam::SeamIndex;
 use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
 use crate::log::{LogId, Offset};
 use crate::project::{Limits, Mapping};
-use crate::query::IngestSink;
 use crate::store::Database;
 
 /// How often a running host notes that it is up and journaling.
@@ -43,6 +42,8 @@ pub(crate) struct SourceOptions {
     pub(crate) history: Option<HistoryUrl>,
     pub(crate) mappings: BTreeMap<String, Mapping>,
     pub(crate) journal: JournalOptions,
+    /// What decides how long journals are kept, where a source does not say.
+    pub(crate) keep: Keep,
     pub(crate) ingest: IngestLimits,
     pub(crate) limits: Limits,
     pub(crate) once: bool,
@@ -51,7 +52,7 @@ pub(crate) struct SourceOptions {
 /// The opened sources of a host.
 pub(crate) struct Sources {
     inputs: Vec<LogInput>,
-    sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+    sinks: BTreeMap<String, Arc<Ingest>>,
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
     seam: Arc<SeamIndex>,
@@ -133,7 +134,11 @@ impl Sources {
             url.max_ahead.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
         let name = url.name();
         let folder = options.data.join("journals").join(folder_name(&name));
-        let journal_options = JournalOptions { arrival_time: url.arrival_time, ..options.journal };
+        let mut journal_options =
+            JournalOptions { arrival_time: url.arrival_time, ..options.journal };
+        if url.keep.unwrap_or(options.keep) == Keep::Forever {
+            journal_options.retention.age_us = None;
+        }
         let journal = Journal::open(&folder, &name, mapping, journal_options)?;
         self.seam.add_journal(&journal);
         self.inputs.push(LogInput {
@@ -148,7 +153,7 @@ impl Sources {
         match &url.kind {
             SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),
             SourceKind::Http(source) => {
-                self.sinks.insert(source.clone(), Arc::new(sink::Sink(ingest)));
+                self.sinks.insert(source.clone(), ingest);
             }
             SourceKind::Demo(params) if options.once && params.count.is_none() => {
                 return Err(HostError::Endless(format!("{name} without a count")));
@@ -170,7 +175,7 @@ impl Sources {
     }
 
     /// Where messages sent to the sources `http:NAME` go, by name.
-    pub(crate) fn sinks(&self) -> BTreeMap<String, Arc<dyn IngestSink>> {
+    pub(crate) fn sinks(&self) -> BTreeMap<String, Arc<Ingest>> {
         self.sinks.clone()
     }
 

@@ -59,16 +59,31 @@ fn is_zero(shard: &u16) -> bool {
     *shard == 0
 }
 
-/// Writes statistics to `out`, row by row; returns the number of rows.
+/// What was written out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Statistics.
+    pub stats: u64,
+    /// Rows of all of them.
+    pub rows: u64,
+}
+
+/// Writes statistics to `out`, row by row.
 ///
+/// Each is asked for when its turn comes and let go before the next: what it pins is not kept longer.
 /// Equal rows and records give equal bytes.
 ///
 /// # Errors
-/// [`StoreError::Io`] if `out` fails; [`StoreError::Damaged`], [`StoreError::Backend`].
-pub fn export(stats: &[ExportedStat], out: &mut dyn Write) -> Result<u64, StoreError> {
+/// [`StoreError::Io`] if `out` fails; [`StoreError::Damaged`], [`StoreError::Backend`]; those of `stats`.
+pub fn export(
+    stats: impl IntoIterator<Item = Result<ExportedStat, StoreError>>,
+    out: &mut dyn Write,
+) -> Result<Exported, StoreError> {
     line(out, &FileLine { statmill_export: VERSION })?;
-    let mut rows = 0;
+    let mut exported = Exported::default();
     for stat in stats {
+        let stat = stat?;
+        exported.stats += 1;
         let snapshot = &stat.snapshot;
         let ident = &snapshot.manifest().ident;
         let models = snapshot.models();
@@ -95,12 +110,12 @@ pub fn export(stats: &[ExportedStat], out: &mut dyn Write) -> Result<u64, StoreE
                     cells: cells(ident, model, bare(key), value)?,
                 };
                 line(out, &row)?;
-                rows += 1;
+                exported.rows += 1;
             }
         }
     }
     out.flush().map_err(StoreError::io("write the export"))?;
-    Ok(rows)
+    Ok(exported)
 }
 
 fn line(out: &mut dyn Write, content: &impl Serialize) -> Result<(), StoreError> {

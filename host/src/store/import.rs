@@ -18,7 +18,7 @@ use super::{StoreError, chunks};
 use crate::log::LogId;
 
 /// Longest line that is read: a row and its cells.
-const LINE_MOST: u64 = 256 << 20;
+pub(crate) const LINE_MOST: u64 = 256 << 20;
 /// Bytes of rows that are committed together.
 const BATCH_BYTES: usize = 1 << 20;
 

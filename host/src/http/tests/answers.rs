@@ -315,3 +315,39 @@ fn a_panic_is_500_and_the_next_request_is_answered() {
     assert_eq!(status, 500);
     assert_eq!(fixture.get("/api/users").status, 200);
 }
+
+#[test]
+fn every_answer_says_up_to_when_it_is_complete() {
+    let fixture = Fixture::with_users();
+    for path in ["/", "/api/", "/api/users", "/api/users/schema", "/api/_status", "/api/_export"] {
+        let reply = fixture.get(path);
+        let until = reply.header("statmill-complete-until");
+        assert_eq!((reply.status, until), (200, Some("2017-07-14T02:40:00Z")), "{path}");
+    }
+}
+
+#[test]
+fn a_list_asked_for_without_its_slash_keeps_its_arguments() {
+    let fixture = Fixture::with_users();
+    for (path, place) in
+        [("/api", "/api/"), ("/api?format=csv&detail=1", "/api/?format=csv&detail=1")]
+    {
+        let reply = fixture.get(path);
+        assert_eq!((reply.status, reply.header("location")), (308, Some(place)));
+    }
+}
+
+#[test]
+fn a_column_is_shown_once_and_the_detail_of_a_problem_says_what_is_wrong() {
+    let fixture = Fixture::with_users();
+    for (query, detail) in [
+        ("columns=volume,user,volume", "columns names \"volume\" twice"),
+        ("limit=-1&page=x", "limit \"-1\" is not a whole number in range; page \"x\" is not"),
+        ("volumes=1", "volumes is neither a parameter nor a column"),
+    ] {
+        let (status, problem) = fixture.get(&format!("/api/users?{query}")).problem();
+        assert_eq!(status, 400);
+        let said = problem["detail"].as_str().unwrap();
+        assert!(said.starts_with(detail), "{said}");
+    }
+}

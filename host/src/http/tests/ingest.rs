@@ -1,38 +1,72 @@
 //! Messages sent to a source.
 
-use super::{Fixture, ask};
+use serde_json::json;
+
+use super::{Fixture, MESSAGE, Reply, ask};
 use crate::http::HttpOptions;
+
+fn send(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    fixture.ask("POST", path, headers, body.as_bytes())
+}
 
 #[test]
 fn messages_are_taken_and_counted() {
     let fixture = Fixture::with_users();
-    let reply = fixture.ask("POST", "/ingest/bus", &[], b"{\"a\":1}\n{\"a\":2}");
+    let reply = send(&fixture, "/ingest/bus", &[], &format!("{MESSAGE}\n{MESSAGE}"));
     assert_eq!(reply.status, 202);
-    assert_eq!(reply.json()["accepted"], 2);
-    assert_eq!(fixture.catalog.taken.lock().len(), 1);
+    assert_eq!(reply.json(), json!({ "accepted": 2, "duplicates": 0, "rejected": [] }));
+    assert_eq!(fixture.catalog.taken(), 2);
 }
 
 #[test]
-fn a_faulty_line_is_named_and_nothing_is_taken() {
+fn a_faulty_document_is_named_and_nothing_is_taken() {
     let fixture = Fixture::with_users();
-    let (status, problem) = fixture.ask("POST", "/ingest/bus", &[], b"{}\n{\n{}").problem();
+    let body = format!("{MESSAGE}\n{{\n{MESSAGE}");
+    let (status, problem) = send(&fixture, "/ingest/bus", &[], &body).problem();
     assert_eq!(status, 400);
-    assert_eq!(problem["rejected"][0]["line"], 2);
-    assert!(problem["detail"].as_str().unwrap().contains("line 2: not JSON"), "{problem}");
-    assert!(fixture.catalog.taken.lock().is_empty());
-    let reply = fixture.ask("POST", "/ingest/bus?partial=1", &[], b"{}\n{\n{}");
-    assert_eq!((reply.status, &reply.json()["accepted"]), (202, &2.into()));
-    assert_eq!(reply.json()["rejected"][0]["line"], 2);
+    let refused = json!({
+        "line": 2, "reason": "malformed", "remedy": "send one well-formed JSON object for each message"
+    });
+    assert_eq!(problem["rejected"], json!([refused]));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("document 2") && detail.contains("partial=1"), "{detail}");
+    assert_eq!(fixture.catalog.taken(), 0);
+    let reply = send(&fixture, "/ingest/bus?partial=1", &[], &body);
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.json(), json!({ "accepted": 2, "duplicates": 0, "rejected": [refused] }));
+}
+
+#[test]
+fn a_message_over_the_limit_is_413_and_named_with_the_limit() {
+    let fixture = Fixture::with_users();
+    let large = format!(r#"{{"topic":"t","time":1,"x":"{}"}}"#, "x".repeat(16 << 20));
+    let (status, problem) =
+        send(&fixture, "/ingest/bus", &[], &format!("{MESSAGE}\n{large}")).problem();
+    assert_eq!((status, &problem["rejected"][0]["line"]), (413, &2.into()));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("document 2") && detail.contains("16777216 bytes"), "{detail}");
+    assert_eq!(fixture.catalog.taken(), 0);
+}
+
+#[test]
+fn of_very_many_faulty_lines_the_first_are_told_and_the_others_counted() {
+    let fixture = Fixture::with_users();
+    let body = format!("{}{MESSAGE}", "x\n".repeat(150));
+    let answer = send(&fixture, "/ingest/bus?partial=1", &[], &body).json();
+    assert_eq!(answer["rejected"].as_array().unwrap().len(), 100);
+    assert_eq!((&answer["accepted"], &answer["rejected_beyond"]), (&1.into(), &50.into()));
 }
 
 #[test]
 fn the_idempotency_key_reaches_the_source() {
     let fixture = Fixture::with_users();
-    let reply = fixture.ask("POST", "/ingest/bus", &[("Idempotency-Key", "seen")], b"{}");
-    assert_eq!(reply.json()["duplicates"], 1);
-    let long = "x".repeat(256);
-    let refused = fixture.ask("POST", "/ingest/bus", &[("Idempotency-Key", &long)], b"{}");
-    assert_eq!(refused.problem().0, 400);
+    let keyed =
+        |key: &str, body: &str| send(&fixture, "/ingest/bus", &[("Idempotency-Key", key)], body);
+    assert_eq!(keyed("k", MESSAGE).json()["accepted"], 1);
+    assert_eq!(keyed("k", MESSAGE).json()["repeated"], true);
+    assert_eq!(fixture.catalog.taken(), 1);
+    assert_eq!(keyed("k", &format!("{MESSAGE}\n{MESSAGE}")).problem().0, 422);
+    assert_eq!(keyed(&"x".repeat(256), MESSAGE).problem().0, 400);
 }
 
 #[test]
@@ -75,7 +109,7 @@ fn while_stopping_senders_are_told_to_come_back() {
     let reply = super::exchange(&mut stream, &[b"{}"]);
     assert_eq!(reply.problem().0, 503);
     assert!(reply.header("retry-after").is_some());
-    assert!(fixture.catalog.taken.lock().is_empty());
+    assert_eq!(fixture.catalog.taken(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod answers;
 mod client;
+mod export;
 mod ingest;
 mod security;
 mod transcripts;
@@ -16,22 +17,41 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use statmill_plugin_api::encoding::Value;
 use statmill_plugin_api::manifest::ValueKind;
+use tempfile::TempDir;
 
 use super::{HttpOptions, Server, Shutdown, serve};
+use crate::log::Log;
+use crate::log::ingest::{Ingest, IngestLimits};
+use crate::log::journal::{Journal, JournalOptions};
+use crate::project::Mapping;
 use crate::query::memory::MemoryRows;
 use crate::query::{
-    Accepted, Catalog, CompleteUntil, IngestError, IngestSink, Limits, LineError, PluginReport,
-    StatState, StatStatus, StatView, Status,
+    Catalog, CompleteUntil, Limits, PluginReport, StatState, StatStatus, StatView, Status,
 };
 
-/// Stats in memory, and a source `bus` that refuses what is not JSON.
-#[derive(Default)]
+/// Stats in memory, and a source `bus`.
 struct MemoryCatalog {
     stats: Mutex<BTreeMap<String, StatView>>,
-    taken: Arc<Mutex<Vec<Vec<u8>>>>,
+    bus: Arc<Ingest>,
+    _folder: TempDir,
+}
+
+impl Default for MemoryCatalog {
+    fn default() -> Self {
+        let folder = TempDir::new().unwrap();
+        let options = JournalOptions::default();
+        let journal = Journal::open(folder.path(), "http:bus", Mapping::auto(), options).unwrap();
+        let bus = Arc::new(Ingest::new(journal, IngestLimits::default()));
+        Self { stats: Mutex::default(), bus, _folder: folder }
+    }
 }
 
 impl MemoryCatalog {
+    /// Number of messages taken.
+    fn taken(&self) -> u64 {
+        self.bus.journal().end().unwrap().offset.0
+    }
+
     fn put(&self, ident: &str, rows: MemoryRows, commit: u64, complete_until: CompleteUntil) {
         let view = StatView {
             snapshot: rows.snapshot(),
@@ -62,8 +82,12 @@ impl Catalog for MemoryCatalog {
         true
     }
 
-    fn ingest(&self, source: &str) -> Option<Arc<dyn IngestSink>> {
-        (source == "bus").then(|| Arc::new(Sink(Arc::clone(&self.taken))) as Arc<dyn IngestSink>)
+    fn logs(&self) -> Vec<Arc<dyn Log>> {
+        Vec::new()
+    }
+
+    fn ingest(&self, source: &str) -> Option<Arc<Ingest>> {
+        (source == "bus").then(|| Arc::clone(&self.bus))
     }
 
     fn ingest_sources(&self) -> Vec<String> {
@@ -72,34 +96,6 @@ impl Catalog for MemoryCatalog {
 
     fn plugins(&self) -> Vec<PluginReport> {
         Vec::new()
-    }
-}
-
-struct Sink(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl IngestSink for Sink {
-    fn accept(
-        &self,
-        body: &[u8],
-        _: Option<&str>,
-        key: Option<&str>,
-        partial: bool,
-    ) -> Result<Accepted, IngestError> {
-        let lines = || (1..).zip(body.split(|&byte| byte == b'\n'));
-        let is_json = |line: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
-        let rejected: Vec<_> = lines()
-            .filter(|(_, text)| !is_json(text))
-            .map(|(line, _)| LineError { line, reason: "not JSON".to_owned() })
-            .collect();
-        if !rejected.is_empty() && !partial {
-            return Err(IngestError::Rejected { rejected });
-        }
-        if key == Some("seen") {
-            return Ok(Accepted { duplicates: 1, ..Accepted::default() });
-        }
-        self.0.lock().push(body.to_vec());
-        let accepted = lines().count() as u64 - rejected.len() as u64;
-        Ok(Accepted { accepted, duplicates: 0, rejected })
     }
 }
 
@@ -146,6 +142,9 @@ fn users() -> MemoryRows {
     }
     rows
 }
+
+/// A message that the source `bus` takes.
+const MESSAGE: &str = r#"{"topic":"a.b","time":1}"#;
 
 /// What came back.
 struct Reply {

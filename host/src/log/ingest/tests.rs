@@ -191,7 +191,11 @@ fn limits_are_named() {
     assert!(matches!(error, IngestError::TooManyDocuments { limit: 2 }), "{error}");
     let large = format!(r#"{{"topic":"t","time":1,"x":"{}"}}"#, "x".repeat(100));
     let error = fixture.send(&large).unwrap_err();
-    assert!(matches!(error, IngestError::MessageTooLarge { line: 1, .. }), "{error}");
+    assert!(
+        matches!(&error, IngestError::Rejected(at) if at.reason == Reject::TooLarge),
+        "{error}"
+    );
+    assert!(error.to_string().contains("document 1") && error.to_string().contains("at most 100"));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::sync::Barrier;
+use std::time::Duration;
 
 use super::*;
+use crate::log::Records;
 
 fn open_with(dir: &Path, options: JournalOptions) -> Arc<Journal> {
     Journal::open(dir, "http:test", Mapping::auto(), options).unwrap()

@@ -91,6 +91,12 @@ impl SegmentLog {
         }
     }
 
+    /// The end of the loss that holds `at`.
+    pub(crate) fn after_damage(&self, at: Offset) -> Option<Offset> {
+        let state = self.state.read();
+        state.losses.iter().find(|loss| loss.range.contains(&at)).map(|loss| loss.range.end)
+    }
+
     pub(crate) fn first_at(&self, time_us: i64) -> Offset {
         let sealed = self.state.read().sealed.clone();
         for segment in sealed.iter().filter(|segment| segment.summary.max_us >= time_us) {

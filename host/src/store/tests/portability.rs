@@ -23,7 +23,7 @@ fn filled(database: &Database) -> StatStore {
 fn exported(stat: &StatStore) -> Vec<u8> {
     let (snapshot, mut out) = (stat.snapshot(), Vec::new());
     let complete_until_us = Some(40 * HOUR);
-    export(&[ExportedStat { snapshot, complete_until_us }], &mut out).unwrap();
+    export([Ok(ExportedStat { snapshot, complete_until_us })], &mut out).unwrap();
     out
 }
 

@@ -64,6 +64,7 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
     let flags = [
         ("model", &args.model),
         ("order", &args.order),
+        ("sort", &args.sort),
         ("start", &args.start),
         ("stop", &args.stop),
         ("limit", &limit),

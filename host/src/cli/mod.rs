@@ -86,6 +86,9 @@ struct ShowArgs {
     /// `asc` or `desc` by time.
     #[arg(long)]
     order: Option<String>,
+    /// By this column instead of by time; `-count` has the largest first.
+    #[arg(long, allow_hyphen_values = true)]
+    sort: Option<String>,
     /// Oldest time, inclusive: Unix seconds, RFC 3339, or relative like `-7d`.
     #[arg(long, allow_hyphen_values = true)]
     start: Option<String>,

@@ -27,6 +27,9 @@ pub(super) struct ModelSchema {
     window_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_s: Option<u64>,
+    /// The column by which the largest rows of a window are found without reading all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<String>,
     /// How many of the columns, from the first, make a row the only one of its kind.
     key_columns: usize,
     columns: Vec<Column>,
@@ -42,6 +45,7 @@ pub(super) fn models(view: &StatView) -> Vec<ModelSchema> {
             rows: view.snapshot.rows(at),
             window_s: model.window_s,
             retention_s: model.retention_s,
+            index: view.snapshot.index_column(at).map(str::to_owned),
             key_columns: shape.key_columns(),
             columns: shape.columns().to_vec(),
         }

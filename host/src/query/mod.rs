@@ -14,6 +14,7 @@ mod run;
 mod run_tests;
 mod select;
 pub mod shape;
+mod sort;
 pub mod status;
 mod table;
 pub mod time;
@@ -25,6 +26,7 @@ pub use catalog::{
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
+pub use sort::Sort;
 pub use statmill_plugin_api::encoding::Value;
 pub use status::{
     Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,

@@ -1,6 +1,6 @@
 //! Runs a query: one page of the rows it selects.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use statmill_plugin_api::encoding::DecodeError;
 
@@ -41,6 +41,22 @@ impl Limits {
     }
 }
 
+/// Ends queries that take too long.
+pub(super) struct Clock {
+    pub(super) start: Instant,
+    pub(super) max_time: Duration,
+}
+
+impl Clock {
+    pub(super) fn check(&self, step: usize) -> Result<(), QueryError> {
+        // Asking the clock for every row would cost more than many a row does.
+        if step % 256 == 255 && self.start.elapsed() > self.max_time {
+            return Err(QueryError::TooSlow { max_time: self.max_time });
+        }
+        Ok(())
+    }
+}
+
 /// A page of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -77,12 +93,16 @@ pub enum QueryError {
     /// There is no such page.
     #[error("there is no page {page}: the last one is {pages}")]
     NoSuchPage { page: u64, pages: u64 },
-    /// A filter would have to read more rows than allowed.
+    /// `what` (filters, or sorting) would have to read more rows than allowed; `indexed` is the query
+    /// that the model's index answers.
     #[error(
-        "the filters would read {rows} rows, more than the {max_rows} allowed; narrow the time \
-         with start and stop, ask a roll-up with model=, or leave the filters out"
+        "{what} would read {rows} rows, more than the {max_rows} allowed; narrow the time with \
+         start and stop, ask a roll-up with model=, or leave filters and sort out{}",
+        .indexed.as_ref().map(|indexed| {
+            format!("; {indexed} without filters is answered by an index, however many rows there are")
+        }).unwrap_or_default()
     )]
-    TooManyRows { rows: u64, max_rows: u64 },
+    TooManyRows { what: &'static str, rows: u64, max_rows: u64, indexed: Option<String> },
     /// Reading took longer than allowed.
     #[error(
         "not done after {max_time:?}; narrow the time with start and stop, ask a roll-up with \

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::now_us;
-use crate::engine::{Engine, Shared, complete_at_rest};
+use crate::engine::{Engine, Shared, Views, complete_at_rest};
 use crate::loader::{self, Loaded};
 use crate::query::{
-    Catalog, CompleteUntil, HostStatus, IngestSink, PluginReport, StatState, StatStatus, StatView,
-    Status, UtcTime,
+    Catalog, CompleteUntil, ComputedViews, HostStatus, IngestSink, PluginReport, StatState,
+    StatStatus, StatView, Status, UtcTime,
 };
 use crate::store::{Database, Snapshot, StoreError};
 
@@ -19,6 +19,7 @@ pub(crate) struct RunningCatalog {
     shared: Arc<Shared>,
     detached: BTreeMap<String, Detached>,
     sinks: BTreeMap<String, Arc<dyn IngestSink>>,
+    views: Arc<ComputedViews>,
     reports: Vec<PluginReport>,
     boot: u64,
     started_us: i64,
@@ -46,6 +47,7 @@ impl RunningCatalog {
         Ok(Self {
             detached,
             sinks,
+            views: Arc::new(ComputedViews::new(Box::new(Views::new(&shared)))),
             reports: loaded.reports.iter().map(report).collect(),
             boot,
             started_us: now_us(),
@@ -97,6 +99,7 @@ impl Catalog for RunningCatalog {
                 uptime_s: (now_us() - self.started_us) as f64 / 1e6,
                 ready: self.ready(),
                 stopping: self.stopping.load(Ordering::Acquire),
+                views: self.views.given_up(),
             },
             stats,
             logs: self.shared.log_status(),
@@ -123,6 +126,10 @@ impl Catalog for RunningCatalog {
 
     fn plugins(&self) -> Vec<PluginReport> {
         self.reports.clone()
+    }
+
+    fn views(&self) -> Option<Arc<ComputedViews>> {
+        Some(Arc::clone(&self.views))
     }
 }
 

@@ -45,8 +45,11 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(url) = &args.from.url {
         let client = Client::new(url, args.from.token.clone())?;
-        client.show(&args.ident, &pairs, args.format, &mut out)?;
+        client.show(&args.ident, args.view.as_deref(), &pairs, args.format, &mut out)?;
         return Ok(());
+    }
+    if let Some(view) = &args.view {
+        bail!("view {view:?} is computed by a plugin: ask the running host with --url");
     }
     let folder = open(&args.from)?;
     let Some(view) = folder.stat(&args.ident) else {

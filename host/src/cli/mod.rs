@@ -101,6 +101,9 @@ struct ShowArgs {
     /// Only these columns, separated by commas.
     #[arg(long)]
     columns: Option<String>,
+    /// A table that the stat's plugin computes of the rows, instead of them; with --url only.
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
     /// Any other parameter of the API, `name=value`: a filter like `topic=git` or `count__gt=5`.
     #[arg(long = "where", value_name = "NAME=VALUE")]
     filters: Vec<String>,

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::query::{LineError, ParamError, QueryError};
+use crate::query::{ComputeError, Format, LineError, ParamError, QueryError};
 
 /// An answer that is none.
 #[derive(Debug, Serialize)]
@@ -58,12 +58,20 @@ impl Problem {
     /// There is no `what` of that name; those that sound alike are told.
     pub(super) fn unknown(what: &str, name: &str, known: &[String]) -> Self {
         let near = near(name, known);
+        let list = if what == "computed view" { "the schema" } else { "GET /api/" };
         let hint = match &near[..] {
-            [] if known.is_empty() => format!("; there is no {what} at all yet"),
-            [] => "; GET /api/ lists them".to_owned(),
+            [] if known.is_empty() => format!("; there is no {what} at all"),
+            [] => format!("; {list} lists them"),
             near => format!("; did you mean {}?", near.join(", ")),
         };
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {name:?}{hint}"))
+    }
+
+    /// The form asked for is none of those offered.
+    pub(super) fn no_format(asked: &str, offered: &[Format]) -> Self {
+        let names: Vec<_> = offered.iter().map(|format| format.name()).collect();
+        let detail = format!("{asked:?} is not available here; there is {}", names.join(", "));
+        Self::new(StatusCode::NOT_ACCEPTABLE, detail)
     }
 
     pub(super) fn busy(detail: impl Into<String>, retry_after_s: u32) -> Self {
@@ -106,6 +114,27 @@ impl From<QueryError> for Problem {
                 tracing::error!(error = detail, "a query failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
+        }
+    }
+}
+
+impl From<ComputeError> for Problem {
+    fn from(error: ComputeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ComputeError::Query(error) => error.into(),
+            ComputeError::NoSuchView { view, known, .. } => {
+                Self::unknown("computed view", &view, &known)
+            }
+            ComputeError::Detached { .. } => Self::new(StatusCode::CONFLICT, detail),
+            ComputeError::TooMuch { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            ComputeError::Failed { .. } | ComputeError::NoTable { .. } => {
+                tracing::error!(error = detail, "a computed view failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+            ComputeError::TooSlow { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
+            ComputeError::Stuck { .. } => Self::busy(detail, 60),
+            ComputeError::Busy => Self::busy(detail, 1),
         }
     }
 }

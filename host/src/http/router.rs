@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::auth::Use;
 use super::problem::Problem;
-use super::{App, headers, index, ingest, rows, schema, status};
+use super::{App, headers, index, ingest, rows, schema, status, views};
 use crate::render::html::{STYLE, STYLE_PATH};
 
 /// Everything that is answered.
@@ -29,6 +29,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/api/{ident}", get(rows::get))
         .route("/api/{ident}/schema", get(schema::get))
         .route("/api/{ident}/layout", get(schema::layout))
+        .route("/api/{ident}/views/{view}", get(views::get))
         .route("/metrics", get(status::metrics))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), may_query));
     let sending = Router::new()

@@ -9,14 +9,15 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use statmill_plugin_api::manifest::ValueKind;
+use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
 use super::problem::Problem;
 use super::rows::find;
 use super::{Answer, App};
 use crate::query::params::PARAMS;
 use crate::query::shape::ModelShape;
-use crate::query::{Column, StatView};
+use crate::query::{Column, StatView, computed_views};
+use crate::render::html::encode;
 
 /// A model as schema and list show it.
 #[derive(Serialize)]
@@ -71,9 +72,19 @@ pub(super) async fn get(
         "type": "array",
         "items": { "type": "object", "properties": properties, "required": names },
         "models": models,
+        "views": views(manifest),
         "parameters": PARAMS,
     }))
     .into_response())
+}
+
+/// The computed views, and where they are.
+fn views(manifest: &StatManifest) -> Vec<Value> {
+    let address = |name: &str| format!("/api/{}/views/{}", encode(&manifest.ident), encode(name));
+    let views = computed_views(manifest).into_iter().map(|view| {
+        json!({ "href": address(&view.name), "name": view.name, "title": view.title, "model": view.model })
+    });
+    views.collect()
 }
 
 /// Layouts come with the pages of a later version; no stat has one yet.

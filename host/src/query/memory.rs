@@ -67,6 +67,12 @@ impl MemoryRows {
         self
     }
 
+    /// Has one view definition more.
+    pub(crate) fn with_view(mut self, view: serde_json::Value) -> Self {
+        self.manifest.views.push(view);
+        self
+    }
+
     /// Adds a row; `time_us` is the window's end as it is shown.
     pub(crate) fn add(&mut self, time_us: Option<i64>, dimensions: &[Value], volume: u64) {
         let mut key = Vec::new();

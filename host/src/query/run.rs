@@ -79,6 +79,27 @@ pub struct Page {
     pub rows_per_page: u64,
 }
 
+impl Page {
+    /// The page of `total` rows that a query asks for, and how many rows lie before it.
+    pub(super) fn of(
+        query: &Query,
+        total: u64,
+        limits: &Limits,
+    ) -> Result<(Self, u64), QueryError> {
+        let rows_per_page = query
+            .rows_per_page
+            .unwrap_or(limits.default_rows_per_page)
+            .clamp(1, limits.max_rows_per_page.max(1));
+        let page = Self { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
+        // The page right after an exactly full last one is empty, as it was in statscache.
+        let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
+        if skip > total {
+            return Err(QueryError::NoSuchPage { page: query.page, pages: page.count });
+        }
+        Ok((page, skip))
+    }
+}
+
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -124,17 +145,7 @@ pub enum QueryError {
 /// [`QueryError`].
 pub fn run(snapshot: &Snapshot, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
     let selection = Selection::new(snapshot, query, limits)?;
-    let total = selection.total();
-    let rows_per_page = query
-        .rows_per_page
-        .unwrap_or(limits.default_rows_per_page)
-        .clamp(1, limits.max_rows_per_page.max(1));
-    let page = Page { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
-    // The page right after an exactly full last one is empty, as it was in statscache.
-    let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
-    if skip > total {
-        return Err(QueryError::NoSuchPage { page: query.page, pages: page.count });
-    }
-    let table = selection.part(skip, rows_per_page)?;
+    let (page, skip) = Page::of(query, selection.total(), limits)?;
+    let table = selection.part(skip, page.rows_per_page)?;
     Ok(Answer { model: selection.model().to_owned(), table, page })
 }

@@ -2,7 +2,7 @@
 //!
 //! First the checkpoint of DESIGN §12: ten statistics of 10,000 rows, 1,000 of them changed by each
 //! checkpoint, CHECKPOINTS (400) of them back to back. Then one statistic of ROWS rows (1,000,000): filling
-//! it, opening it again, reading a page of 100 rows out of its middle.
+//! it, opening it again, reading a page of 100 rows out of its middle. Both once more with an index.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use std::time::{Duration, Instant};
@@ -22,15 +22,18 @@ fn main() {
     // cargo adds `--bench`.
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let rows = numbers.next().unwrap_or(1_000_000);
-    checkpoints(numbers.next().unwrap_or(400));
-    large(rows);
+    let rounds = numbers.next().unwrap_or(400);
+    checkpoints(rounds, None);
+    checkpoints(rounds, Some("count"));
+    large(rows, None);
+    large(rows, Some("count"));
 }
 
-fn checkpoints(checkpoints: u64) {
+fn checkpoints(checkpoints: u64, index: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path()).unwrap().database;
     let mut stats: Vec<_> = (0..STATS)
-        .map(|number| database.open_stat(&manifest(&format!("stat-{number}"))).unwrap())
+        .map(|number| database.open_stat(&manifest(&format!("stat-{number}"), index)).unwrap())
         .collect();
     let all: Vec<u64> = (0..KEYS).collect();
     stats.iter_mut().for_each(|stat| commit(stat, &block(&all, 1)));
@@ -55,7 +58,8 @@ fn checkpoints(checkpoints: u64) {
         syncs.push(start.elapsed());
     }
     println!(
-        "checkpoint of {STATS} statistics, {DIRTY} of {KEYS} rows changed, {checkpoints} times"
+        "checkpoint of {STATS} statistics, {DIRTY} of {KEYS} rows changed, {checkpoints} times, \
+         index {index:?}"
     );
     report("  commit", commits);
     report("  of it CPU (all threads)", cpu);
@@ -70,10 +74,10 @@ fn checkpoints(checkpoints: u64) {
     println!("  open {opened:.1?}, with {} statistics {:.1?}", stats.len(), start.elapsed());
 }
 
-fn large(rows: u64) {
+fn large(rows: u64, index: Option<&str>) {
     const AT_ONCE: u64 = 50_000;
     let folder = tempfile::tempdir().unwrap();
-    let manifest = manifest("large");
+    let manifest = manifest("large", index);
     let start = Instant::now();
     {
         let database = Database::open(folder.path()).unwrap().database;
@@ -82,7 +86,8 @@ fn large(rows: u64) {
             let keys: Vec<u64> = (from..rows.min(from + AT_ONCE)).collect();
             commit(&mut stat, &block(&keys, 1));
         }
-        println!("{rows} rows, in order: {:.1?}, rss {} MB", start.elapsed(), rss_mb());
+        let (took, rss) = (start.elapsed(), rss_mb());
+        println!("{rows} rows, in order: {took:.1?}, rss {rss} MB, index {index:?}");
         let mut noise = noise(2);
         let mut times = Vec::new();
         for round in 0..100 {
@@ -114,6 +119,17 @@ fn large(rows: u64) {
         times.push(start.elapsed());
     }
     report("  page of 100 rows", times);
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let window_us = noise(rows / 1_000) as i64 * HOUR_US;
+        let start = Instant::now();
+        let Some(ranked) = snapshot.by_index(0, Some(window_us), Order::Desc, None) else { break };
+        assert_eq!(ranked.take(10).map(Result::unwrap).count(), 10);
+        times.push(start.elapsed());
+    }
+    if !times.is_empty() {
+        report("  the 10 largest of a window", times);
+    }
     let start = Instant::now();
     let bounds = KeyBounds::windows(Some(7 * HOUR_US), Some(rows as i64 / 2_000 * HOUR_US));
     let count = snapshot.count(0, &bounds).unwrap();
@@ -123,11 +139,11 @@ fn large(rows: u64) {
     println!("  scan of {read} rows {:.1?}, rss {} MB", start.elapsed(), rss_mb());
 }
 
-fn manifest(ident: &str) -> StatManifest {
+fn manifest(ident: &str, index: Option<&str>) -> StatManifest {
     serde_json::from_value(serde_json::json!({
         "ident": ident, "title": ident, "model_version": 1,
         "models": [{
-            "name": "by_key", "window_s": 3600,
+            "name": "by_key", "window_s": 3600, "index": index,
             "dimensions": [{"name": "key", "kind": "text"}],
             "measures": [
                 {"name": "count", "aggregator": "count"},

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::now_us;
-use crate::engine::{Engine, Shared, complete_at_rest};
+use crate::engine::{Engine, Shared, Views, complete_at_rest};
 use crate::loader::{self, Loaded};
 use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::query::{
-    Catalog, CompleteUntil, HostStatus, PluginReport, StatState, StatStatus, StatView, Status,
-    UtcTime,
+    Catalog, CompleteUntil, ComputedViews, HostStatus, PluginReport, StatState, StatStatus,
+    StatView, Status, UtcTime,
 };
 use crate::store::{Database, Snapshot, StoreError};
 
@@ -21,6 +21,7 @@ pub(crate) struct RunningCatalog {
     shared: Arc<Shared>,
     detached: BTreeMap<String, Detached>,
     sinks: BTreeMap<String, Arc<Ingest>>,
+    views: Arc<ComputedViews>,
     reports: Vec<PluginReport>,
     boot: u64,
     started_us: i64,
@@ -48,6 +49,7 @@ impl RunningCatalog {
         Ok(Self {
             detached,
             sinks,
+            views: Arc::new(ComputedViews::new(Box::new(Views::new(&shared)))),
             reports: loaded.reports.iter().map(report).collect(),
             boot,
             started_us: now_us(),
@@ -99,6 +101,7 @@ impl Catalog for RunningCatalog {
                 uptime_s: (now_us() - self.started_us) as f64 / 1e6,
                 ready: self.ready(),
                 stopping: self.stopping.load(Ordering::Acquire),
+                views: self.views.given_up(),
             },
             stats,
             logs: self.shared.log_status(),
@@ -129,6 +132,10 @@ impl Catalog for RunningCatalog {
 
     fn plugins(&self) -> Vec<PluginReport> {
         self.reports.clone()
+    }
+
+    fn views(&self) -> Option<Arc<ComputedViews>> {
+        Some(Arc::clone(&self.views))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::log::history::HistoryError;
 use crate::log::ingest::Ingest;
 use crate::log::source::SourceError;
 use crate::project::PointerError;
-use crate::query::{self, Answer, Catalog, Query, QueryError, Selection, Table};
+use crate::query::{self, Answer, Catalog, ComputeError, Query, QueryError, Selection, Table};
 use crate::sources::Sources;
 use crate::store::StoreError;
 
@@ -123,6 +123,17 @@ impl Host {
     pub fn query(&self, ident: &str, query: &Query) -> Result<Answer, QueryError> {
         let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
         query::run(&view.snapshot, query, &self.limits)
+    }
+
+    /// Answers a view that a stat's plugin computes over the rows that the query selects.
+    ///
+    /// # Errors
+    /// [`ComputeError`]; an unknown stat is a [`QueryError::NoSuchStat`] in it.
+    pub fn view(&self, ident: &str, view: &str, query: &Query) -> Result<Answer, ComputeError> {
+        let stat = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        let detached = || ComputeError::Detached { ident: ident.to_owned() };
+        let views = self.catalog.views().ok_or_else(detached)?;
+        views.run(&stat, view, query, &self.limits)
     }
 
     /// Returns all committed rows of a model of a stat (none = its first), ascending.

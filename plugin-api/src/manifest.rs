@@ -125,7 +125,8 @@ pub struct ModelManifest {
     /// Coarser copies of this model that the host keeps by itself.
     #[serde(default)]
     pub rollups: Vec<Rollup>,
-    /// A measure by which the host keeps the rows sorted (for top-k); none = none.
+    /// A column of a measure, a number or a time, by which the host keeps the rows of each window in
+    /// order (for top-k); none = none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
 }

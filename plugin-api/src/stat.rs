@@ -62,15 +62,21 @@ pub trait Stat: Models + Default + Send + 'static {
         Json::Null
     }
 
-    /// Definitions of the stat's views, as in a dashboard file.
+    /// Definitions of the stat's views, as in a dashboard file. One that [`compute`](Self::compute)
+    /// answers has a `name` and says so: `"compute": {}`, or `{"model": "name"}` for the rows of
+    /// another model than the first.
     fn views() -> Vec<Json> {
         Vec::new()
     }
 
-    /// Computes `view` over `rows`, an array of row objects; answers a table.
+    /// Computes `view` over `rows`, an array of row objects; answers a table:
+    /// `{"columns": [{"name": "user", "kind": "text", "unit": ""}], "rows": [["ann"]]}`.
     ///
-    /// For what needs the whole table (tests of significance, change points). Called outside the
-    /// fold, on any thread, with a limit of time and rows; set [`COMPUTES`](Self::COMPUTES).
+    /// Kinds are those of [`ValueKind`](crate::manifest::ValueKind), times are numbers of seconds since
+    /// 1970 in rows and answers, any cell may be `null`. For what needs the whole table (shares,
+    /// tests of significance, change points). Called outside the fold, on any thread, with a limit
+    /// of time and rows; set [`COMPUTES`](Self::COMPUTES). The same rows must give the same table:
+    /// answers are remembered.
     ///
     /// # Errors
     ///

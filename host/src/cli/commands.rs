@@ -73,7 +73,8 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     if let Some(url) = &args.from.url {
         let client = client(&args.from, url, Tokens::for_query)?;
-        let shown = client.show(&args.ident, &pairs, args.format, &mut out)?;
+        let view = args.view.as_deref();
+        let shown = client.show(&args.ident, view, &pairs, args.format, &mut out)?;
         if shown.moved {
             tracing::warn!(
                 "rows were committed while pages were read: a row may be missing or stand twice; \
@@ -81,6 +82,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
             );
         }
         return Ok(());
+    }
+    if let Some(view) = &args.view {
+        bail!("view {view:?} is computed by a plugin: ask the running host with --url");
     }
     let folder = open(&args.from)?;
     let Some(view) = folder.stat(&args.ident) else {
@@ -99,6 +103,7 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
     let flags = [
         ("model", &args.model),
         ("order", &args.order),
+        ("sort", &args.sort),
         ("start", &args.start),
         ("stop", &args.stop),
         ("limit", &limit),

@@ -100,6 +100,9 @@ struct ShowArgs {
     /// `asc` or `desc` by time.
     #[arg(long)]
     order: Option<String>,
+    /// By this column instead of by time; `-count` has the largest first.
+    #[arg(long, allow_hyphen_values = true)]
+    sort: Option<String>,
     /// Oldest time, inclusive: Unix seconds, RFC 3339, or relative like `-7d`.
     #[arg(long, allow_hyphen_values = true)]
     start: Option<String>,
@@ -112,6 +115,9 @@ struct ShowArgs {
     /// Only these columns, separated by commas.
     #[arg(long)]
     columns: Option<String>,
+    /// A table that the stat's plugin computes of the rows, instead of them; with --url only.
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
     /// Any other parameter of the API, `name=value`: a filter like `topic=git` or `count__gt=5`.
     #[arg(long = "where", value_name = "NAME=VALUE")]
     filters: Vec<String>,

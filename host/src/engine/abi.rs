@@ -1,7 +1,8 @@
 //! Calls into a stat: host batches as borrowed ABI batches, drained blocks as owned bytes.
 
 use statmill_plugin_api::abi::{
-    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, SinkAbi, StatBox,
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, PluginInstance, RResult, RSlice, RString,
+    SinkAbi, StatBox, ViewBox,
 };
 use statmill_plugin_api::manifest::FieldKind;
 
@@ -9,6 +10,11 @@ use crate::project::{Batch, Generation};
 
 /// A drain may hand over at most this much: increments force a checkpoint long before.
 const MAX_DRAIN_BYTES: usize = 256 << 20;
+
+/// The longest answer of a computed view that is taken.
+const MAX_VIEW_BYTES: usize = 4 << 20;
+/// As much of a plugin's words is passed on.
+const MAX_REASON_BYTES: usize = 2_000;
 
 /// Drained increments: model number and block of rows.
 pub(super) type Blocks = Vec<(usize, Vec<u8>)>;
@@ -87,6 +93,31 @@ pub(super) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<
     match stat.restore(model, RSlice::from_slice(block)) {
         RResult::ROk(()) => Ok(()),
         RResult::RErr(reason) => Err(reason.into_string()),
+    }
+}
+
+/// The computed views of a new instance, where its stat has any; the rest of it is dropped.
+pub(super) fn views(instance: PluginInstance) -> Option<ViewBox> {
+    instance.views.into_option()
+}
+
+/// Computes `view` over `rows`, a JSON array of objects.
+///
+/// # Errors
+/// The plugin's own words, or what is wrong with its answer. The instance must then be dropped.
+pub(super) fn compute(views: &ViewBox, view: &str, rows: &str) -> Result<String, String> {
+    // That a text is one is a promise of the plugin's side only.
+    let bytes = |text: &RString, most: usize| text.as_bytes()[..text.len().min(most)].to_vec();
+    match views.compute(view.into(), rows.into()) {
+        RResult::ROk(text) if text.len() > MAX_VIEW_BYTES => Err(format!(
+            "its answer has {} bytes, more than the {MAX_VIEW_BYTES} that are taken",
+            text.len()
+        )),
+        RResult::ROk(text) => String::from_utf8(bytes(&text, MAX_VIEW_BYTES))
+            .map_err(|_| "its answer is not UTF-8".to_owned()),
+        RResult::RErr(reason) => {
+            Err(String::from_utf8_lossy(&bytes(&reason, MAX_REASON_BYTES)).into_owned())
+        }
     }
 }
 

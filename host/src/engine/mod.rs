@@ -18,6 +18,7 @@ mod resume;
 mod stat;
 mod status;
 mod supervisor;
+mod views;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +37,7 @@ use self::lane::{Lane, LaneContext, LogSlot};
 pub(crate) use self::resume::cutoff;
 use self::stat::{Control, StatShared};
 pub(crate) use self::status::complete_at_rest;
+pub(crate) use self::views::Views;
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};

@@ -41,6 +41,11 @@ pub fn render(status: &Status, measured: Option<&Handle>) -> String {
     out.sample(&[], status.host.uptime_s);
     out.family("statmill_ready_info", "gauge", "1 once every stat was level with its logs.");
     out.sample(&[], u8::from(status.host.ready));
+    let views = status.host.views;
+    out.family("statmill_views_given_up_total", "counter", "Views not computed in time.");
+    out.sample(&[], views.given_up);
+    out.family("statmill_views_stuck_info", "gauge", "Threads of such views that still run.");
+    out.sample(&[], views.stuck);
     stats(status, &mut out);
     logs(status, &mut out);
     if let Some(handle) = measured {

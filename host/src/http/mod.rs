@@ -21,6 +21,7 @@ mod server;
 mod status;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;

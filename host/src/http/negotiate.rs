@@ -1,7 +1,7 @@
 //! Which form an answer takes: the path's extension, else `?format=`, else `Accept`, else JSON.
 
+use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
-use axum::http::{HeaderMap, StatusCode};
 
 use super::problem::Problem;
 use crate::query::Format;
@@ -44,7 +44,7 @@ pub(super) fn choose(
         return if offered.contains(&format) {
             Ok(Chosen::of(format))
         } else {
-            Err(not_acceptable(format.name(), offered))
+            Err(Problem::no_format(format.name(), offered))
         };
     }
     let mut values = headers.get_all(ACCEPT).iter().peekable();
@@ -53,15 +53,7 @@ pub(super) fn choose(
     }
     let text: Vec<_> = values.map(|value| value.to_str().unwrap_or("")).collect();
     let text = text.join(",");
-    accept(&text, offered).ok_or_else(|| not_acceptable(&text, offered))
-}
-
-fn not_acceptable(asked: &str, offered: &[Format]) -> Problem {
-    let names: Vec<_> = offered.iter().map(|format| format.name()).collect();
-    Problem::new(
-        StatusCode::NOT_ACCEPTABLE,
-        format!("{asked:?} is not available here; there is {}", names.join(", ")),
-    )
+    accept(&text, offered).ok_or_else(|| Problem::no_format(&text, offered))
 }
 
 /// Chooses by the text of `Accept` (RFC 9110, 12.5.1). A type named in full decides over a range

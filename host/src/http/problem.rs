@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::config::nearest::near;
 use crate::log::ingest::LineError;
-use crate::query::{ParamError, QueryError};
+use crate::query::{ComputeError, Format, ParamError, QueryError};
+use crate::render::html::encode;
 
 /// An answer that is none.
 #[derive(Debug, Serialize)]
@@ -74,6 +75,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {name:?}{hint}"))
     }
 
+    /// The form asked for is none of those offered.
+    pub(super) fn no_format(asked: &str, offered: &[Format]) -> Self {
+        let names: Vec<_> = offered.iter().map(|format| format.name()).collect();
+        let detail = format!("{asked:?} is not available here; there is {}", names.join(", "));
+        Self::new(StatusCode::NOT_ACCEPTABLE, detail)
+    }
+
     pub(super) fn busy(detail: impl Into<String>, retry_after_s: u32) -> Self {
         Self {
             retry_after_s: Some(retry_after_s),
@@ -115,6 +123,28 @@ impl From<QueryError> for Problem {
                 tracing::error!(error = detail, "a query failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
+        }
+    }
+}
+
+impl From<ComputeError> for Problem {
+    fn from(error: ComputeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ComputeError::Query(error) => error.into(),
+            ComputeError::NoSuchView { ident, view, known } => {
+                let list = format!("/api/{}/schema", encode(&ident));
+                Self::unknown("computed view", &view, &known, &list)
+            }
+            ComputeError::Detached { .. } => Self::new(StatusCode::CONFLICT, detail),
+            ComputeError::TooMuch { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            ComputeError::Failed { .. } | ComputeError::NoTable { .. } => {
+                tracing::error!(error = detail, "a computed view failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+            ComputeError::TooSlow { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
+            ComputeError::Stuck { .. } => Self::busy(detail, 60),
+            ComputeError::Busy => Self::busy(detail, 1),
         }
     }
 }

@@ -31,11 +31,8 @@ pub(super) fn find(app: &App, name: &str) -> Result<Found, Problem> {
     if let Some((ident, extension)) = name.rsplit_once('.')
         && let Some(view) = app.catalog.stat(ident)
     {
-        let format = Format::named(extension).ok_or_else(|| {
-            let names = Format::ALL.map(Format::name).join(", ");
-            let detail = format!("{extension:?} is not available here; there is {names}");
-            Problem::new(StatusCode::NOT_ACCEPTABLE, detail)
-        })?;
+        let format =
+            Format::named(extension).ok_or_else(|| Problem::no_format(extension, &Format::ALL))?;
         return Ok(Found { ident: ident.to_owned(), view, extension: Some(format) });
     }
     Err(Problem::unknown_stat(name, &app.catalog.idents()))
@@ -57,7 +54,7 @@ pub(super) async fn get(
     let query = params::parse(asked, crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(found.extension.or(query.format), &request, &Format::ALL)?;
 
-    let etag = etag(&found, &query, chosen);
+    let etag = etag(&found, None, &query, chosen);
     let is_private = app.options.tokens.query.is_some();
     if headers::is_known(&request, &etag) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -104,32 +101,40 @@ fn write(
         Format::Csv => body = csv::body(&answer.table, query.time),
         Format::Ndjson => json::lines(&answer.table, query.time, &mut body),
         Format::Html => body = page(found, answer, place).into_bytes(),
-        Format::Json => {
-            if query.envelope {
-                let next = (answer.page.number < answer.page.count)
-                    .then(|| place.page(answer.page.number + 1));
-                let envelope = json::Envelope {
-                    stat: found.ident.clone(),
-                    model: answer.model.clone(),
-                    version: found.view.version.clone(),
-                    complete_until: found.view.complete_until.to_string(),
-                    total: answer.table.total,
-                    page: answer.page.number,
-                    pages: answer.page.count,
-                    next,
-                    columns: answer.table.columns.clone(),
-                };
-                json::enveloped(&envelope, &answer.table, query.shape, query.time, &mut body);
-            } else {
-                json::rows(&answer.table, query.shape, query.time, &mut body);
-            }
-            if let Some(callback) = &query.callback {
-                let script = "application/javascript; charset=utf-8";
-                return (script, json::script(callback, &body));
-            }
-        }
+        Format::Json => return json_body(found, query, answer, |page| place.page(page)),
     }
     (chosen.content_type, body)
+}
+
+/// An answer as JSON, with its media type. `link` makes the address of another page.
+pub(super) fn json_body(
+    found: &Found,
+    query: &Query,
+    answer: &query::Answer,
+    link: impl Fn(u64) -> String,
+) -> (&'static str, Vec<u8>) {
+    let mut body = Vec::new();
+    if query.envelope {
+        let next = (answer.page.number < answer.page.count).then(|| link(answer.page.number + 1));
+        let envelope = json::Envelope {
+            stat: found.ident.clone(),
+            model: answer.model.clone(),
+            version: found.view.version.clone(),
+            complete_until: found.view.complete_until.to_string(),
+            total: answer.table.total,
+            page: answer.page.number,
+            pages: answer.page.count,
+            next,
+            columns: answer.table.columns.clone(),
+        };
+        json::enveloped(&envelope, &answer.table, query.shape, query.time, &mut body);
+    } else {
+        json::rows(&answer.table, query.shape, query.time, &mut body);
+    }
+    match &query.callback {
+        Some(callback) => ("application/javascript; charset=utf-8", json::script(callback, &body)),
+        None => (Chosen::of(Format::Json).content_type, body),
+    }
 }
 
 fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
@@ -160,11 +165,11 @@ fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
     html::rows(&about, &answer.table)
 }
 
-/// Names what a query answers: changes when the rows or the question do. Weak, for compression
+/// Names what a query of the rows, or of a computed view, answers: changes when the rows or the question do. Weak, for compression
 /// changes the bytes.
-fn etag(found: &Found, query: &Query, chosen: Chosen) -> String {
+pub(super) fn etag(found: &Found, view: Option<&str>, query: &Query, chosen: Chosen) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    (&found.ident, query, chosen).hash(&mut hash);
+    (&found.ident, view, query, chosen).hash(&mut hash);
     if query.envelope || chosen.format == Format::Html {
         // These show it in their body, and it moves on while the rows stay.
         found.view.complete_until.hash(&mut hash);

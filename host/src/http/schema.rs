@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use statmill_plugin_api::manifest::ValueKind;
+use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
 use super::headers::complete_until;
 use super::problem::Problem;
@@ -17,7 +17,8 @@ use super::rows::find;
 use super::{Answer, App};
 use crate::query::params::PARAMS;
 use crate::query::shape::ModelShape;
-use crate::query::{Column, StatView};
+use crate::query::{Column, StatView, computed_views};
+use crate::render::html::encode;
 
 /// A model as schema and list show it.
 #[derive(Serialize)]
@@ -28,6 +29,9 @@ pub(super) struct ModelSchema {
     window_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_s: Option<u64>,
+    /// The column by which the largest rows of a window are found without reading all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<String>,
     /// How many of the columns, from the first, make a row the only one of its kind.
     key_columns: usize,
     columns: Vec<Column>,
@@ -43,6 +47,7 @@ pub(super) fn models(view: &StatView) -> Vec<ModelSchema> {
             rows: view.snapshot.rows(at),
             window_s: model.window_s,
             retention_s: model.retention_s,
+            index: view.snapshot.index_column(at).map(str::to_owned),
             key_columns: shape.key_columns(),
             columns: shape.columns().to_vec(),
         }
@@ -68,11 +73,21 @@ pub(super) async fn get(
         "type": "array",
         "items": { "type": "object", "properties": properties, "required": names },
         "models": models,
+        "views": views(manifest),
         "parameters": PARAMS,
     }))
     .into_response();
     complete_until(&mut response, found.complete_until);
     Ok(response)
+}
+
+/// The computed views, and where they are.
+fn views(manifest: &StatManifest) -> Vec<Value> {
+    let address = |name: &str| format!("/api/{}/views/{}", encode(&manifest.ident), encode(name));
+    let views = computed_views(manifest).into_iter().map(|view| {
+        json!({ "href": address(&view.name), "name": view.name, "title": view.title, "model": view.model })
+    });
+    views.collect()
 }
 
 /// Layouts come with the pages of a later version; no stat has one yet.

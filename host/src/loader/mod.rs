@@ -193,6 +193,9 @@ fn check_manifest(stat: &StatManifest) -> Result<(), String> {
         if model.measures.is_empty() {
             return Err(format!("model {:?} has no measures", model.name));
         }
+        if let Some(reason) = crate::store::index_refusal(model) {
+            return Err(format!("model {:?}: its index {reason}", model.name));
+        }
         for rollup in &model.rollups {
             let fits =
                 model.window_s.is_some_and(|s| rollup.window_s > s && rollup.window_s % s == 0);

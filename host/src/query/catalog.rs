@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::computed::ComputedViews;
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
 use crate::log::Log;
@@ -37,6 +38,11 @@ pub trait Catalog: Send + Sync {
     fn ingest_sources(&self) -> Vec<String>;
     /// The plugin files found, loaded or not.
     fn plugins(&self) -> Vec<PluginReport>;
+    /// What computes the views of stats; none where no plugin is loaded. Asking it waits for a
+    /// plugin, as long as a query may take.
+    fn views(&self) -> Option<Arc<ComputedViews>> {
+        None
+    }
 }
 
 /// One stat as of one commit.

@@ -161,6 +161,39 @@ impl Filter {
     }
 }
 
+/// Turns filters on the time column, which is the first, into bounds: those cost nothing.
+pub(super) fn narrow(
+    has_time: bool,
+    filters: &mut Vec<Filter>,
+    mut start: Option<i64>,
+    mut stop: Option<i64>,
+) -> (Option<i64>, Option<i64>) {
+    if !has_time {
+        return (start, stop);
+    }
+    filters.retain(|filter| {
+        let [Value::Time(time_us)] = filter.values[..] else { return true };
+        if filter.column != 0 {
+            return true;
+        }
+        let (from, to) = match filter.operator {
+            Operator::Eq | Operator::In => (Some(time_us), Some(time_us)),
+            Operator::Gt => (Some(time_us.saturating_add(1)), None),
+            Operator::Gte => (Some(time_us), None),
+            Operator::Lt => (None, Some(time_us.saturating_sub(1))),
+            Operator::Lte => (None, Some(time_us)),
+            Operator::Not | Operator::Contains => return true,
+        };
+        start = start.max(from);
+        stop = match (stop, to) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        false
+    });
+    (start, stop)
+}
+
 /// Compares a cell with a value of the same column's kind; null compares with nothing.
 fn compare(cell: &Value, value: &Value) -> Option<Ordering> {
     match (cell, value) {

@@ -14,6 +14,7 @@ use statmill_plugin_api::manifest::{
 use crate::store::{Database, Snapshot, StatRecord, Tuning};
 
 /// One model of counts.
+#[derive(Clone)]
 pub(crate) struct MemoryRows {
     manifest: StatManifest,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -58,6 +59,18 @@ impl MemoryRows {
             max_rows: None,
         };
         Self { manifest, rows: BTreeMap::new() }
+    }
+
+    /// Has the rows indexed by `volume`.
+    pub(crate) fn indexed(mut self) -> Self {
+        self.manifest.models[0].index = Some("volume".to_owned());
+        self
+    }
+
+    /// Has one view definition more.
+    pub(crate) fn with_view(mut self, view: serde_json::Value) -> Self {
+        self.manifest.views.push(view);
+        self
     }
 
     /// Adds a row; `time_us` is the window's end as it is shown.

@@ -1,10 +1,12 @@
 //! Questions about committed rows, and their answers as tables.
 //!
 //! A [`Query`] is parsed from names and values ([`params`]) and [`run`] against the rows of one
-//! stat; the [`Table`] that comes back is written by [`crate::render`]. What can be asked at all is
-//! a [`Catalog`]. Nothing in here knows HTTP, the store's layout, or a plugin.
+//! stat, or through the code of its plugin for a view that is [`computed`]; the [`Table`] that comes
+//! back is written by [`crate::render`]. What can be asked at all is a [`Catalog`]. Nothing in here
+//! knows HTTP, the store's layout, or how a plugin is called.
 
 pub mod catalog;
+pub mod computed;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -14,15 +16,18 @@ mod run;
 mod run_tests;
 mod select;
 pub mod shape;
+mod sort;
 pub mod status;
 mod table;
 pub mod time;
 
 pub use crate::store::Order;
 pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
+pub use computed::{Compute, ComputeError, ComputedView, ComputedViews, GivenUp, computed_views};
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
+pub use sort::Sort;
 pub use statmill_plugin_api::encoding::Value;
 pub use status::{
     Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,

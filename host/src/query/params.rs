@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::filter::Condition;
+use super::sort::Sort;
 use super::time;
 use crate::store::Order;
 
@@ -20,6 +21,8 @@ pub struct Query {
     pub model: Option<String>,
     /// None = newest first, or ascending by key where the model has no time.
     pub order: Option<Order>,
+    /// None = by time.
+    pub sort: Option<Sort>,
     /// Least time shown, inclusive, µs.
     pub start_us: Option<i64>,
     /// Greatest time shown, inclusive, µs.
@@ -51,6 +54,7 @@ impl Default for Query {
         Self {
             model: None,
             order: None,
+            sort: None,
             start_us: None,
             stop_us: None,
             limit: None,
@@ -176,6 +180,18 @@ pub const PARAMS: &[Param] = &[
                 "desc" => Order::Desc,
                 _ => return Err("is neither"),
             });
+            Ok(())
+        },
+    },
+    Param {
+        name: "sort",
+        aliases: &[],
+        allowed: "the name of a column, with `-` before it for the largest first",
+        meaning: "by a column instead of by time; rows of equal values stand in the order of their \
+                  key; a model's index answers this without reading all rows, without filters and \
+                  of one window",
+        set: |query, value, _| {
+            query.sort = Some(Sort::parse(value));
             Ok(())
         },
     },
@@ -374,6 +390,13 @@ pub fn parse<'a>(
             });
         }
     }
+    if query.sort.is_some() && query.order.is_some() {
+        errors.push(ParamError {
+            param: "order".to_owned(),
+            reason: "is by time, and sort asks for another order".to_owned(),
+            allowed: "one of the two; `sort=-column` has the largest first".to_owned(),
+        });
+    }
     if query.conditions.len() > MAX_FILTERS {
         errors.push(ParamError {
             param: query.conditions[MAX_FILTERS].name.clone(),
@@ -435,6 +458,15 @@ mod tests {
         let errors = parsed(&[("page", "0"), ("order", "asc"), ("limit", "x")]).unwrap_err();
         let names: Vec<_> = errors.iter().map(|error| error.param.as_str()).collect();
         assert_eq!(names, ["page", "limit"]);
+    }
+
+    #[test]
+    fn a_sort_names_a_column_and_a_direction_and_is_no_order_by_time() {
+        let sort = |text| parsed(&[("sort", text)]).unwrap().sort.unwrap();
+        assert_eq!((&*sort("a").column, sort("a").order), ("a", Order::Asc));
+        assert_eq!((&*sort("-a").column, sort("-a").order), ("a", Order::Desc));
+        let errors = parsed(&[("sort", "a"), ("order", "asc")]).unwrap_err();
+        assert_eq!(errors[0].param, "order");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Runs a query: one page of the rows it selects.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use statmill_plugin_api::encoding::DecodeError;
 
@@ -42,6 +42,22 @@ impl Limits {
     }
 }
 
+/// Ends queries that take too long.
+pub(super) struct Clock {
+    pub(super) start: Instant,
+    pub(super) max_time: Duration,
+}
+
+impl Clock {
+    pub(super) fn check(&self, step: usize) -> Result<(), QueryError> {
+        // Asking the clock for every row would cost more than many a row does.
+        if step % 256 == 255 && self.start.elapsed() > self.max_time {
+            return Err(QueryError::TooSlow { max_time: self.max_time });
+        }
+        Ok(())
+    }
+}
+
 /// A page of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -64,6 +80,27 @@ pub struct Page {
     pub rows_per_page: u64,
 }
 
+impl Page {
+    /// The page of `total` rows that a query asks for, and how many rows lie before it.
+    pub(super) fn of(
+        query: &Query,
+        total: u64,
+        limits: &Limits,
+    ) -> Result<(Self, u64), QueryError> {
+        let rows_per_page = query
+            .rows_per_page
+            .unwrap_or(limits.default_rows_per_page)
+            .clamp(1, limits.max_rows_per_page.max(1));
+        let page = Self { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
+        // The page right after an exactly full last one is empty, as it was in statscache.
+        let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
+        if skip > total {
+            return Err(QueryError::NoSuchPage { page: query.page, pages: page.count });
+        }
+        Ok((page, skip))
+    }
+}
+
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,12 +115,16 @@ pub enum QueryError {
     /// There is no such page.
     #[error("there is no page {page}: the last one is {pages}")]
     NoSuchPage { page: u64, pages: u64 },
-    /// A filter would have to read more rows than allowed.
+    /// `what` (filters, or sorting) would have to read more rows than allowed; `indexed` is the query
+    /// that the model's index answers.
     #[error(
-        "the filters would read {rows} rows, more than the {max_rows} allowed; narrow the time \
-         with start and stop, ask a roll-up with model=, or leave the filters out"
+        "{what} would read {rows} rows, more than the {max_rows} allowed; narrow the time with \
+         start and stop, ask a roll-up with model=, or leave filters and sort out{}",
+        .indexed.as_ref().map(|indexed| {
+            format!("; {indexed} without filters is answered by an index, however many rows there are")
+        }).unwrap_or_default()
     )]
-    TooManyRows { rows: u64, max_rows: u64 },
+    TooManyRows { what: &'static str, rows: u64, max_rows: u64, indexed: Option<String> },
     /// Reading took longer than allowed.
     #[error(
         "not done after {max_time:?}; narrow the time with start and stop, ask a roll-up with \
@@ -105,17 +146,7 @@ pub enum QueryError {
 /// [`QueryError`].
 pub fn run(snapshot: &Snapshot, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
     let selection = Selection::new(snapshot, query, limits)?;
-    let total = selection.total();
-    let rows_per_page = query
-        .rows_per_page
-        .unwrap_or(limits.default_rows_per_page)
-        .clamp(1, limits.max_rows_per_page.max(1));
-    let page = Page { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
-    // The page right after an exactly full last one is empty, as it was in statscache.
-    let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
-    if skip > total {
-        return Err(QueryError::NoSuchPage { page: query.page, pages: page.count });
-    }
-    let table = selection.part(skip, rows_per_page)?;
+    let (page, skip) = Page::of(query, selection.total(), limits)?;
+    let table = selection.part(skip, page.rows_per_page)?;
     Ok(Answer { model: selection.model().to_owned(), table, page })
 }

@@ -105,9 +105,38 @@ fn a_filter_over_too_many_rows_is_refused_before_reading() {
     let query = params::parse([("user", "ann")], 0).unwrap();
     let limits = Limits { max_rows: 5, ..Limits::default() };
     let error = run(&users().snapshot(), &query, &limits).unwrap_err();
-    assert!(matches!(error, QueryError::TooManyRows { rows: 6, max_rows: 5 }));
+    assert!(matches!(error, QueryError::TooManyRows { rows: 6, max_rows: 5, .. }));
     let narrowed = params::parse([("user", "ann"), ("start", "2")], 0).unwrap();
     assert!(run(&users().snapshot(), &narrowed, &limits).is_ok());
+}
+
+#[test]
+fn sorting_has_the_largest_or_smallest_first_and_keys_of_equal_values_ascend() {
+    let mut rows = users();
+    rows.add(Some(SECOND), &[Value::Text("cat".into())], 2);
+    for rows in [rows.clone(), rows.indexed()] {
+        assert_eq!(ask(&rows, "sort=-volume&limit=2").unwrap(), ["3/cat/6", "3/bob/5"]);
+        let smallest = ["1/ann/1", "1/bob/2", "1/cat/2", "2/ann/3"];
+        assert_eq!(ask(&rows, "sort=volume&limit=4").unwrap(), smallest);
+        assert_eq!(ask(&rows, "sort=-volume&stop=1").unwrap(), ["1/bob/2", "1/cat/2", "1/ann/1"]);
+        assert_eq!(ask(&rows, "sort=-user&user__not=cat&limit=1").unwrap(), ["1/bob/2"]);
+        assert!(matches!(ask(&rows, "sort=nobody"), Err(QueryError::Params(_))));
+    }
+}
+
+#[test]
+fn an_index_answers_for_more_rows_than_may_be_read_and_is_what_a_refusal_advises() {
+    let limits = Limits { max_rows: 2, ..Limits::default() };
+    let snapshot = users().indexed().snapshot();
+    let run = |pairs: &[(&str, &str)]| {
+        run(&snapshot, &params::parse(pairs.iter().copied(), 0).unwrap(), &limits)
+    };
+    let answer = run(&[("sort", "-volume"), ("start", "3"), ("limit", "1")]).unwrap();
+    assert_eq!(shown(&answer.table), ["3/cat/6"]);
+    for refused in [vec![("sort", "-volume")], vec![("user", "ann")], vec![("sort", "user")]] {
+        let refused = run(&refused).unwrap_err().to_string();
+        assert!(refused.contains("sort=-volume of a single window"), "{refused}");
+    }
 }
 
 #[test]
@@ -176,5 +205,48 @@ proptest! {
             }
         }
         prop_assert_eq!(walked, expected);
+    }
+
+    /// Whatever the rows and the query: an index answers what reading all rows answers, and the
+    /// answer is the rows in that order.
+    #[test]
+    fn an_index_answers_what_a_scan_does(
+        cells in proptest::collection::btree_map((0i64..3, "[a-d]{1,2}"), 0u64..5, 0..40),
+        windowed: bool,
+        sort in prop_oneof![Just("-volume"), Just("volume"), Just("-user"), Just("user")],
+        filter in prop_oneof![4 => Just(""), 1 => Just("&volume__gt=1"), 1 => Just("&user__contains=b")],
+        time in prop_oneof![Just(""), Just("&start=1"), Just("&start=1&stop=1"), Just("&stop=0")],
+        limit in prop_oneof![Just(String::new()), (0u64..30).prop_map(|n| format!("&limit={n}"))],
+        page_rows in 1u64..9,
+    ) {
+        let mut rows = MemoryRows::new("users", windowed, &[("user", ValueKind::Text)]);
+        for ((second, user), volume) in &cells {
+            let time = windowed.then_some(second * SECOND);
+            rows.add(time, &[Value::Text(user.as_str().into())], *volume);
+        }
+        let time = if windowed { time } else { "" };
+        let (scanned, indexed) = (rows.clone(), rows.indexed());
+        let mut expected = ask(&scanned, &format!("order=asc&rows_per_page=99{time}{filter}")).unwrap();
+        let value = |row: &String| {
+            let cells: Vec<_> = row.rsplit('/').collect();
+            if sort.ends_with("user") { (0, cells[1].to_owned()) } else { (cells[0].parse().unwrap_or(0), String::new()) }
+        };
+        // Stable: rows of equal values keep the order of their keys.
+        expected.sort_by(|a, b| if sort.starts_with('-') { value(b).cmp(&value(a)) } else { value(a).cmp(&value(b)) });
+        let most = limit.trim_start_matches("&limit=").parse().unwrap_or(usize::MAX);
+        expected.truncate(most);
+        for rows in [scanned, indexed] {
+            let mut walked = Vec::new();
+            for page in 1.. {
+                let query = format!("sort={sort}{time}{filter}{limit}&rows_per_page={page_rows}&page={page}");
+                let rows = ask(&rows, &query).unwrap();
+                let full = rows.len() as u64 == page_rows;
+                walked.extend(rows);
+                if !full {
+                    break;
+                }
+            }
+            prop_assert_eq!(&walked, &expected);
+        }
     }
 }

@@ -3,16 +3,19 @@
 //! Without filters on columns a part is found by counts, and only its own rows are read, wherever
 //! in the model it lies. With filters all rows of the time range are read once to count the matches
 //! of each time, and those of the part's times once more. Memory is bounded by the part and by the
-//! number of times.
+//! number of times. In the order of a column they are found by [`sorted`].
+
+mod sorted;
 
 use std::ops::Bound;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use statmill_plugin_api::encoding::Value;
 
-use super::filter::{Filter, Operator};
+use self::sorted::Sorting;
+use super::filter::{Filter, narrow};
 use super::params::{ParamError, Query, quoted};
-use super::run::{Limits, QueryError};
+use super::run::{Clock, Limits, QueryError};
 use super::shape::{KeyTime, ModelShape};
 use super::table::{Column, Table};
 use crate::clock::now_us;
@@ -130,6 +133,7 @@ struct Scan<'a> {
     filters: Vec<Filter>,
     /// With filters: how many rows of each time match, ascending by key.
     matches: Vec<(KeyTime, u64)>,
+    sorting: Option<Sorting>,
     clock: Clock,
 }
 
@@ -160,20 +164,45 @@ impl<'a> Scan<'a> {
                 }
             }
         }
+        let sorted_by = query.sort.as_ref().map(|sort| sort.bind(shape.columns()));
+        let sorted_by = sorted_by.transpose().unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        });
         if !errors.is_empty() {
             return Err(QueryError::Params(errors));
         }
-        let (start, stop) = narrow(&shape, &mut filters, query.start_us, query.stop_us);
+        let (start, stop) = narrow(shape.has_time(), &mut filters, query.start_us, query.stop_us);
         let bounds = shape.between(start, stop);
         let newest_first = if shape.has_time() { Order::Desc } else { Order::Asc };
         let order = query.order.unwrap_or(newest_first);
         let clock = Clock { start: Instant::now(), max_time: limits.max_time };
+        let (matches, sorting) = (Vec::new(), None);
         let mut scan =
-            Self { snapshot, model, shape, bounds, order, filters, matches: Vec::new(), clock };
+            Self { snapshot, model, shape, bounds, order, filters, matches, sorting, clock };
         if !scan.filters.is_empty() {
-            scan.matches = scan.count_matches(limits.max_rows)?;
+            scan.check_rows("the filters", limits.max_rows)?;
+            scan.matches = scan.count_matches()?;
+        }
+        if let Some((column, order)) = sorted_by {
+            scan.sorting = Some(Sorting::new(&scan, column, order, limits.max_rows)?);
         }
         Ok(scan)
+    }
+
+    /// Refuses to read more rows than allowed, before any is read.
+    fn check_rows(&self, what: &'static str, max_rows: u64) -> Result<(), QueryError> {
+        let Some(bounds) = &self.bounds else { return Ok(()) };
+        let rows = self.snapshot.count(self.model, bounds)?;
+        if rows <= max_rows {
+            return Ok(());
+        }
+        let column = self.snapshot.index_column(self.model);
+        let indexed = column.map(|column| match self.shape.is_windowed() {
+            true => format!("sort=-{column} of a single window"),
+            false => format!("sort=-{column}"),
+        });
+        Err(QueryError::TooManyRows { what, rows, max_rows, indexed })
     }
 
     fn total(&self) -> Result<u64, QueryError> {
@@ -190,6 +219,9 @@ impl<'a> Scan<'a> {
         let Some(bounds) = &self.bounds else { return Ok(Vec::new()) };
         if take == 0 {
             return Ok(Vec::new());
+        }
+        if let Some(sorting) = &self.sorting {
+            return sorting.page(self, skip, take);
         }
         if !self.filters.is_empty() {
             return self.filtered(skip, take);
@@ -268,12 +300,8 @@ impl<'a> Scan<'a> {
         Ok(rows)
     }
 
-    fn count_matches(&self, max_rows: u64) -> Result<Vec<(KeyTime, u64)>, QueryError> {
+    fn count_matches(&self) -> Result<Vec<(KeyTime, u64)>, QueryError> {
         let Some(bounds) = &self.bounds else { return Ok(Vec::new()) };
-        let rows = self.snapshot.count(self.model, bounds)?;
-        if rows > max_rows {
-            return Err(QueryError::TooManyRows { rows, max_rows });
-        }
         let mut matches: Vec<(KeyTime, u64)> = Vec::new();
         let mut cells = Vec::new();
         let scan = self.snapshot.scan(self.model, bounds, Order::Asc, 0);
@@ -354,55 +382,6 @@ impl<'a> Scan<'a> {
         }
         self.shape.value_cells(&row.1, cells)?;
         Ok(rest.all(|filter| passes(filter, cells)))
-    }
-}
-
-/// Turns filters on the time column into bounds, which cost nothing.
-fn narrow(
-    shape: &ModelShape<'_>,
-    filters: &mut Vec<Filter>,
-    mut start: Option<i64>,
-    mut stop: Option<i64>,
-) -> (Option<i64>, Option<i64>) {
-    if !shape.has_time() {
-        return (start, stop);
-    }
-    filters.retain(|filter| {
-        let [Value::Time(time_us)] = filter.values[..] else { return true };
-        if filter.column != 0 {
-            return true;
-        }
-        let (from, to) = match filter.operator {
-            Operator::Eq | Operator::In => (Some(time_us), Some(time_us)),
-            Operator::Gt => (Some(time_us.saturating_add(1)), None),
-            Operator::Gte => (Some(time_us), None),
-            Operator::Lt => (None, Some(time_us.saturating_sub(1))),
-            Operator::Lte => (None, Some(time_us)),
-            Operator::Not | Operator::Contains => return true,
-        };
-        start = start.max(from);
-        stop = match (stop, to) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        false
-    });
-    (start, stop)
-}
-
-/// Ends queries that take too long.
-struct Clock {
-    start: Instant,
-    max_time: Duration,
-}
-
-impl Clock {
-    fn check(&self, step: usize) -> Result<(), QueryError> {
-        // Asking the clock for every row would cost more than many a row does.
-        if step % 256 == 255 && self.start.elapsed() > self.max_time {
-            return Err(QueryError::TooSlow { max_time: self.max_time });
-        }
-        Ok(())
     }
 }
 

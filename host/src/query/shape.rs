@@ -72,6 +72,11 @@ impl<'a> ModelShape<'a> {
         usize::from(self.model.window_s.is_some()) + self.model.dimensions.len()
     }
 
+    /// Whether rows have a window.
+    pub(super) fn is_windowed(&self) -> bool {
+        self.model.window_s.is_some()
+    }
+
     /// Whether rows have a time, which is then the first column.
     #[must_use]
     pub fn has_time(&self) -> bool {

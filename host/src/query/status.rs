@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::{CompleteUntil, StatState, StatView};
+use super::computed::GivenUp;
 use super::time::UtcTime;
 use crate::log::{LogId, Offset};
 use crate::project::Reject;
@@ -38,6 +39,9 @@ pub struct HostStatus {
     pub ready: bool,
     /// A stop was asked for: what was taken is being committed.
     pub stopping: bool,
+    /// Computed views that did not end in time.
+    #[serde(default)]
+    pub views: GivenUp,
 }
 
 /// One stat.

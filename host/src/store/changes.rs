@@ -9,6 +9,7 @@ use statmill_plugin_api::encoding::{
 use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
 
 use super::StoreError;
+use super::index::{Entries, Index};
 use super::models::StoredModel;
 use super::pages::Pages;
 use super::rows::{RowSet, RowSetBuilder, SHARD, hash};
@@ -16,7 +17,7 @@ use super::table::{Lookup, Table};
 
 /// New absolute values of the rows that increments touch.
 pub(crate) struct Changes {
-    /// For each stored model.
+    /// For each stored model, and then for each index.
     pub(crate) rows: Vec<RowSet>,
     /// Messages below the floor of every model that could hold them.
     pub(crate) too_late: u64,
@@ -40,13 +41,14 @@ struct Increment<'a> {
 pub(crate) fn merge(
     ident: &str,
     models: &[StoredModel],
+    indexes: &[Index],
     tables: &[Table],
     pages: &Pages,
     shard: u16,
     increments: &[(usize, Vec<u8>)],
 ) -> Result<Changes, StoreError> {
     let mut changes = Changes { rows: Vec::new(), too_late: 0 };
-    changes.rows.resize_with(models.len(), RowSet::default);
+    changes.rows.resize_with(models.len() + indexes.len(), RowSet::default);
     let mut sources: Vec<usize> = increments.iter().map(|(source, _)| *source).collect();
     sources.sort_unstable();
     sources.dedup();
@@ -75,7 +77,14 @@ pub(crate) fn merge(
         changes.too_late += too_late(models, tables, &levels, &drained).map_err(bad)?;
         for level in levels {
             let wanted = rekeyed(&models[level], &tables[level], shard, &drained);
-            changes.rows[level] = with_current(model, &tables[level], pages, &wanted, &bad)?;
+            let index = indexes.iter().position(|index| index.record.of == level);
+            let mut entries = index.map(|index| Entries::new(&indexes[index]));
+            let table = &tables[level];
+            changes.rows[level] =
+                with_current(model, table, pages, &wanted, entries.as_mut(), &bad)?;
+            if let (Some(index), Some(entries)) = (index, entries) {
+                changes.rows[models.len() + index] = entries.finish();
+            }
         }
     }
     Ok(changes)
@@ -160,12 +169,14 @@ fn rekeyed<'a>(
     increments
 }
 
-/// Merges increments of equal keys with each other and with what is stored.
+/// Merges increments of equal keys with each other and with what is stored; what that changes in the
+/// table's index goes to `entries`.
 fn with_current(
     model: &ModelManifest,
     table: &Table,
     pages: &Pages,
     wanted: &Increments<'_>,
+    mut entries: Option<&mut Entries<'_>>,
     bad: &impl Fn(DecodeError) -> StoreError,
 ) -> Result<RowSet, StoreError> {
     let key = |row: &Increment<'_>| &wanted.keys[row.key.clone()];
@@ -196,16 +207,20 @@ fn with_current(
                     Ok(())
                 }
             })?;
-            continue;
+        } else {
+            value.clear();
+            value.extend_from_slice(current.unwrap_or(first));
+            for increment in &same[usize::from(fresh)..] {
+                merged.clear();
+                merge(&value, increment.value, &mut merged)?;
+                std::mem::swap(&mut value, &mut merged);
+            }
+            changed.push(key, &value, fresh);
         }
-        value.clear();
-        value.extend_from_slice(current.unwrap_or(first));
-        for increment in &same[usize::from(fresh)..] {
-            merged.clear();
-            merge(&value, increment.value, &mut merged)?;
-            std::mem::swap(&mut value, &mut merged);
+        if let Some(entries) = &mut entries {
+            let noted = entries.change(key, current, changed.last_value());
+            noted.map_err(|error| StoreError::damaged(&pages.name, error))?;
         }
-        changed.push(key, &value, fresh);
     }
     Ok(changed.finish())
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::fold::{self, Folded, Shape};
+use super::index::Entries;
 use super::kv::Batch;
 use super::layout::{Cursor, Layout, put_json};
 use super::record::StatRecord;
@@ -46,6 +47,7 @@ impl StatStore {
         let merged = changes::merge(
             self.ident(),
             &self.models,
+            &self.indexes,
             &tables,
             &self.pages,
             self.tuning.shard,
@@ -53,7 +55,7 @@ impl StatStore {
         )?;
         record.too_late += merged.too_late;
         self.layout.shards.insert(self.tuning.shard);
-        let rows = merged.rows.iter().map(|rows| rows.len() as u64).sum();
+        let rows = merged.rows[..self.models.len()].iter().map(|rows| rows.len() as u64).sum();
         self.write(tables, merged.rows, record)?;
         Ok(CommitReport { rows, too_late: merged.too_late })
     }
@@ -65,8 +67,17 @@ impl StatStore {
             return Ok(());
         }
         self.layout.shards.extend((0..rows.len()).map(|row| shard_of(rows.key(row))));
-        let mut all: Vec<RowSet> = Vec::new();
-        all.resize_with(self.models.len(), RowSet::default);
+        let mut all = self.nothing_changed();
+        for (number, index) in self.indexes.iter().enumerate() {
+            if index.record.of == model {
+                let mut entries = Entries::new(index);
+                for row in 0..rows.len() {
+                    let change = entries.change(rows.key(row), None, rows.value(row));
+                    change.map_err(|error| StoreError::damaged(&self.name, error))?;
+                }
+                all[self.models.len() + number] = entries.finish();
+            }
+        }
         all[model] = rows;
         self.write(self.tables.clone(), all, (*self.record).clone())
     }
@@ -76,12 +87,15 @@ impl StatStore {
         self.check_running()?;
         let mut tables = self.tables.clone();
         self.raise_floors(&mut tables, &mut record);
-        let mut none: Vec<RowSet> = Vec::new();
-        none.resize_with(self.models.len(), RowSet::default);
-        self.write(tables, none, record)
+        self.write(tables, self.nothing_changed(), record)
     }
 
-    fn check_running(&self) -> Result<(), StoreError> {
+    /// For each table the rows of a commit that changes none.
+    pub(super) fn nothing_changed(&self) -> Vec<RowSet> {
+        self.tables.iter().map(|_| RowSet::default()).collect()
+    }
+
+    pub(super) fn check_running(&self) -> Result<(), StoreError> {
         if self.stopped {
             return Err(StoreError::Stopped { ident: self.ident().to_owned() });
         }
@@ -90,14 +104,15 @@ impl StatStore {
 
     fn raise_floors(&self, tables: &mut [Table], record: &mut StatRecord) {
         record.floors_us.resize(self.models.len(), None);
-        for (model, table) in tables.iter_mut().enumerate() {
+        for (number, table) in tables.iter_mut().enumerate() {
+            let model = self.model_of(number);
             record.floors_us[model] = record.floors_us[model].max(table.floor_us);
             table.floor_us = floor_of(&self.models[model], record, model);
         }
     }
 
     /// Applies one batch: changed rows, record, and what is due of folding.
-    fn write(
+    pub(super) fn write(
         &mut self,
         mut tables: Vec<Table>,
         changed: Vec<RowSet>,
@@ -117,13 +132,14 @@ impl StatStore {
             }
         }
         if changed.iter().any(|rows| !rows.is_empty()) {
-            let parts = delta::write(&mut batch, layout.next_delta, &changed);
+            let indexes: Vec<_> = self.indexes.iter().map(|index| index.record.id).collect();
+            let parts = delta::write(&mut batch, layout.next_delta, &changed, &indexes);
             self.deltas.push_back((layout.next_delta, parts));
             self.active_bytes += parts as usize * chunks::STORED_MAX;
             layout.next_delta += 1;
             for (table, rows) in tables.iter_mut().zip(changed) {
                 table.rows += rows.fresh_in(0..rows.len());
-                stack(&mut table.runs, rows);
+                stack(&mut table.runs, rows, table.kind);
             }
         }
         self.freeze_when_due(&mut tables, &mut layout);
@@ -175,7 +191,7 @@ impl StatStore {
         }
         self.frozen_rows = 0;
         for table in tables.iter_mut() {
-            let rows = collapse(std::mem::take(&mut table.runs));
+            let rows = collapse(std::mem::take(&mut table.runs), table.kind);
             self.frozen_rows += rows.len();
             table.frozen = Frozen { rows, start: 0 };
         }
@@ -252,7 +268,7 @@ impl StatStore {
         }
     }
 
-    fn put_layout(
+    pub(super) fn put_layout(
         &mut self,
         batch: &mut Batch,
         tables: &[Table],
@@ -269,9 +285,9 @@ impl StatStore {
         self.layout = layout;
     }
 
-    fn shape(&self, model: usize) -> Shape {
-        let windowed = self.models[model].model.window_s.is_some();
-        Shape { model: model as u16, windowed }
+    fn shape(&self, number: usize) -> Shape {
+        let windowed = self.models[self.model_of(number)].model.window_s.is_some();
+        Shape { table: number as u16, windowed }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Deltas: the rows a commit changed, with their new absolute values.
 //!
 //! Record `d/<sequence u64>`: the number of rows of each table (LEB128), then the tables' rows
-//! one after the other. Absolute values, so reading one twice does no harm.
+//! one after the other; then for each index that changed its id, its number of rows and the rows.
+//! Absolute values, so reading one twice does no harm.
 
 use statmill_plugin_api::encoding::leb128;
 
@@ -15,20 +16,31 @@ const DELTA_KEY: usize = 2 + 8;
 pub(crate) struct Delta {
     pub(crate) sequence: u64,
     pub(crate) parts: u32,
-    /// For each table.
+    /// For each table of a model.
     pub(crate) rows: Vec<RowSet>,
+    /// Ids of indexes, and their rows.
+    pub(crate) indexes: Vec<(u64, RowSet)>,
 }
 
-/// Writes a delta; returns the number of its parts.
-pub(crate) fn write(batch: &mut Batch, sequence: u64, tables: &[RowSet]) -> u32 {
+/// Writes a delta; returns the number of its parts. `tables` are those of the models, and behind
+/// them those of the indexes, whose ids are `indexes`.
+pub(crate) fn write(batch: &mut Batch, sequence: u64, tables: &[RowSet], indexes: &[u64]) -> u32 {
+    let room = tables.iter().map(RowSet::bytes).sum();
+    let (tables, sorted) = tables.split_at(tables.len() - indexes.len());
     let mut body = Vec::new();
     tables.iter().for_each(|rows| leb128::push_u64(rows.len() as u64, &mut body));
-    let mut writer = RowWriter::after(body, tables.iter().map(RowSet::bytes).sum());
-    for rows in tables {
+    let mut writer = RowWriter::after(body, room);
+    let put = |writer: &mut RowWriter, rows: &RowSet| {
         for row in 0..rows.len() {
             writer.push(rows.key(row), rows.value(row), rows.is_fresh(row));
         }
         writer.begin_table();
+    };
+    tables.iter().for_each(|rows| put(&mut writer, rows));
+    for (id, rows) in indexes.iter().zip(sorted).filter(|(_, rows)| !rows.is_empty()) {
+        leb128::push_u64(*id, &mut writer.bytes);
+        leb128::push_u64(rows.len() as u64, &mut writer.bytes);
+        put(&mut writer, rows);
     }
     chunks::put(batch, &key(sequence), &writer.bytes)
 }
@@ -63,7 +75,13 @@ fn decode(record: &chunks::Record, tables: usize) -> Option<Delta> {
     for count in counts {
         rows.push(read_rows(&mut input, count)?);
     }
-    input.is_empty().then_some(Delta { sequence, parts: record.parts, rows })
+    let mut indexes = Vec::new();
+    while !input.is_empty() {
+        let id = get_number(&mut input)?;
+        let count = get_number(&mut input)?;
+        indexes.push((id, read_rows(&mut input, count)?));
+    }
+    Some(Delta { sequence, parts: record.parts, rows, indexes })
 }
 
 fn key(sequence: u64) -> [u8; DELTA_KEY] {

@@ -158,6 +158,14 @@ pub(crate) fn write(batch: &mut Batch, model: u16, leaf: &Leaf, ids: &mut u64) -
     leaves
 }
 
+/// Removes all leaves of a table; returns its pages and their parts.
+pub(crate) fn remove(batch: &mut Batch, table: u16, directory: &Directory) -> Vec<(u64, u32)> {
+    let leaves = directory.leaves();
+    leaves.iter().for_each(|leaf| chunks::remove(batch, &leaf_key(table, leaf.id), leaf.parts));
+    let pages = leaves.iter().flat_map(|leaf| &leaf.entries);
+    pages.map(|entry| (entry.page, entry.parts)).collect()
+}
+
 /// Reads the directories of `models` tables.
 pub(crate) fn load(
     tree: &dyn super::kv::Tree,

@@ -9,9 +9,10 @@ use statmill_plugin_api::encoding::key_window;
 
 use super::StoreError;
 use super::directory::{self, Directory, Entry, Leaf, Place};
+use super::index::is_gone;
 use super::kv::Batch;
 use super::pages::{self, Pages};
-use super::rows::{RowSet, RowSetBuilder, RowWriter, bare};
+use super::rows::{Kind, RowSet, RowSetBuilder, RowWriter, bare};
 use super::table::Table;
 
 /// Most frozen rows, and about the bytes of them, that go into one page's place at once.
@@ -40,7 +41,7 @@ impl Folded {
 /// How a table's keys and windows are to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
-    pub(crate) model: u16,
+    pub(crate) table: u16,
     pub(crate) windowed: bool,
 }
 
@@ -60,14 +61,35 @@ pub(crate) fn step(
     let goal = table.frozen.start.saturating_add(rows.max(1));
     let mut start = table.frozen.start;
     while start < frozen.len().min(goal) && folded.parts < most_pages {
-        let place = edit.covering(frozen.key(start));
+        let mut place = edit.covering(frozen.key(start));
         let next = place.and_then(|place| edit.next_key(place));
         let mut end = next.map_or(frozen.len(), |next| frozen.seek(start, next));
         end = end.min(frozen.some(start, GROUP_ROWS, GROUP_BYTES));
-        let old = place.map(|place| edit.entry(place).clone());
+        let mut old = place.map(|place| edit.entry(place).clone());
         let page = old.as_ref().map(|entry| folded.read(store, entry)).transpose()?;
-        let merged = merge(page.as_deref(), &frozen, start..end, shape.windowed, table.floor_us);
+        let kept = |key: &[u8]| {
+            !shape.windowed || table.floor_us.is_none_or(|floor| key_window(key) >= floor)
+        };
+        let mut merged = merge(page.as_deref(), &frozen, start..end, table.kind, kept);
+        if table.kind == Kind::Index && page.as_ref().is_some_and(|page| page.same_keys(&merged)) {
+            start = end;
+            continue;
+        }
         let at_end = next.is_none();
+        // Entries that are gone leave pages with few: those go to the page before.
+        if table.kind == Kind::Index
+            && pages::filled(&merged) < pages::PAGE_ROOM / 4
+            && let (Some(emptied), Some(entry)) = (place, old.take())
+        {
+            folded.freed.push((entry.page, entry.parts));
+            edit.replace(Some(emptied), Vec::new(), ids);
+            place = (!merged.is_empty()).then(|| edit.covering(merged.key(0))).flatten();
+            old = place.map(|place| edit.entry(place).clone());
+            if let Some(entry) = &old {
+                let before = folded.read(store, entry)?;
+                merged = merge(Some(&before), &merged, 0..merged.len(), table.kind, kept);
+            }
+        }
         let appended =
             at_end && page.as_ref().is_none_or(|page| page.key(page.len() - 1) < frozen.key(start));
         let mut entries = Vec::new();
@@ -82,7 +104,7 @@ pub(crate) fn step(
         edit.replace(place, entries, ids);
         start = end;
     }
-    table.directory = Arc::new(edit.finish(batch, shape.model, ids));
+    table.directory = Arc::new(edit.finish(batch, shape.table, ids));
     table.frozen.start = start;
     Ok(folded)
 }
@@ -113,7 +135,7 @@ pub(crate) fn drop_below_floor(
         }
         edit.vacate(0);
     }
-    table.directory = Arc::new(edit.finish(batch, shape.model, ids));
+    table.directory = Arc::new(edit.finish(batch, shape.table, ids));
     folded
 }
 
@@ -121,11 +143,10 @@ fn merge(
     page: Option<&RowSet>,
     frozen: &RowSet,
     range: std::ops::Range<usize>,
-    windowed: bool,
-    floor_us: Option<i64>,
+    kind: Kind,
+    kept: impl Fn(&[u8]) -> bool,
 ) -> RowSet {
     let mut merged = RowSetBuilder::default();
-    let kept = |key: &[u8]| !windowed || floor_us.is_none_or(|floor| key_window(key) >= floor);
     let none = RowSet::default();
     let page = page.unwrap_or(&none);
     let mut old = 0;
@@ -140,7 +161,7 @@ fn merge(
         if old < page.len() && page.key(old) == key {
             old += 1;
         }
-        if kept(key) {
+        if kept(key) && !(kind == Kind::Index && is_gone(frozen.value(row))) {
             merged.push(key, frozen.value(row), false);
         }
     }

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::index::IndexRecord;
 use super::kv::{Batch, Tree};
 use super::{StoreError, chunks};
 
-/// Version of the whole layout of a tree.
-pub(crate) const LAYOUT: u32 = 1;
+/// Version of the whole layout of a tree; 1 knew no indexes, and is read as one without.
+pub(crate) const LAYOUT: u32 = 2;
 
 /// The state of a tree beside its rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub(crate) struct Layout {
     pub(crate) shards: BTreeSet<u16>,
     /// Number of rows in the pages of each table.
     pub(crate) page_rows: Vec<u64>,
+    /// The indexes, whose tables follow those of the models in this order.
+    #[serde(default)]
+    pub(crate) indexes: Vec<IndexRecord>,
 }
 
 /// How far a fold has come: tables before `model` are done, and of it the rows before `key`.

@@ -73,6 +73,11 @@ fn page_key(page: u64) -> [u8; PAGE_KEY] {
     key
 }
 
+/// About how many bytes of a page the rows take.
+pub(crate) fn filled(rows: &RowSet) -> usize {
+    (0..rows.len()).map(|row| RowWriter::cost(rows.key(row), rows.value(row))).sum()
+}
+
 /// Cuts ascending rows into pages.
 ///
 /// `even` makes them about equally long (so that each has room for more), else they are filled:

@@ -11,6 +11,8 @@ use hashbrown::HashTable;
 use statmill_plugin_api::encoding::leb128;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::index::is_gone;
+
 /// Bytes of the shard behind each stored key.
 pub(crate) const SHARD: usize = 2;
 
@@ -103,6 +105,11 @@ impl RowSet {
         end.max(start + 1)
     }
 
+    /// Are both of the same keys?
+    pub(crate) fn same_keys(&self, other: &Self) -> bool {
+        self.len() == other.len() && (0..self.len()).all(|row| self.key(row) == other.key(row))
+    }
+
     /// The row of a run with this key.
     pub(crate) fn find(&self, hash: u32, key: &[u8]) -> Option<usize> {
         let row = self.index.find(spread(hash), |&row| self.key(row as usize) == key);
@@ -139,6 +146,11 @@ impl RowSet {
 pub(crate) struct RowSetBuilder(RowSet);
 
 impl RowSetBuilder {
+    /// The value of the row that was pushed last.
+    pub(crate) fn last_value(&self) -> &[u8] {
+        self.0.value(self.0.len() - 1)
+    }
+
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8], fresh: bool) {
         debug_assert!(self.0.is_empty() || self.0.key(self.0.len() - 1) < key);
         let Ok(()) = self.push_with(key, hash(key), fresh, |bytes| {
@@ -198,8 +210,19 @@ impl RowSetBuilder {
     }
 }
 
-/// Lays `new` over `old`; rows of `new` win, and a row fresh in either is fresh.
-pub(crate) fn overlay(old: &RowSet, new: &RowSet) -> RowSet {
+/// What the rows of a table are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Rows of a model.
+    #[default]
+    Rows,
+    /// Entries of an index, some of which say that they are gone.
+    Index,
+}
+
+/// Lays `new` over `old`; rows of `new` win, and a row fresh in either is fresh. An entry of an index
+/// that came and went above all layers that could hold it is left out.
+pub(crate) fn overlay(old: &RowSet, new: &RowSet, kind: Kind) -> RowSet {
     let (rows, bytes) = (old.len() + new.len(), old.bytes.len() + new.bytes.len());
     let mut merged = RowSetBuilder::with_capacity(rows, bytes);
     let mut i = 0;
@@ -207,7 +230,10 @@ pub(crate) fn overlay(old: &RowSet, new: &RowSet) -> RowSet {
         let end = old.seek(i, new.key(j));
         (i..end).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
         let same = end < old.len() && old.key(end) == new.key(j);
-        merged.copy(new, j, new.is_fresh(j) || same && old.is_fresh(end));
+        let was_fresh = same && old.is_fresh(end);
+        if kind == Kind::Rows || !was_fresh || !is_gone(new.value(j)) {
+            merged.copy(new, j, new.is_fresh(j) || was_fresh);
+        }
         i = end + usize::from(same);
     }
     (i..old.len()).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
@@ -216,17 +242,21 @@ pub(crate) fn overlay(old: &RowSet, new: &RowSet) -> RowSet {
 
 /// Puts `newest` on a stack of runs, oldest first, merging so that each is at least twice as long
 /// as the next: lookups see few runs, and a row is copied a logarithmic number of times.
-pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet) {
+pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet, kind: Kind) {
     if newest.is_empty() {
         return;
     }
     let mut newest = newest;
     // Only the last of the merges is looked into.
     while let Some(last) = runs.last().filter(|last| last.len() < 2 * newest.len()) {
-        newest = overlay(last, &newest);
+        newest = overlay(last, &newest, kind);
         runs.pop();
     }
-    runs.push(Arc::new(newest.indexed()));
+    // Entries of an index are never looked up by their key.
+    let newest = if kind == Kind::Rows { newest.indexed() } else { newest };
+    if !newest.is_empty() {
+        runs.push(Arc::new(newest));
+    }
 }
 
 /// Appends rows to bytes, sharing what a key has in common with the one before.

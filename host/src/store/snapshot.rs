@@ -7,8 +7,10 @@ use statmill_plugin_api::manifest::StatManifest;
 
 use super::StoreError;
 use super::cut::KeyBounds;
+use super::index::Index;
 use super::models::StoredModel;
 use super::pages::Pages;
+use super::ranked::{Indexed, Ranked, RankedRows};
 use super::record::StatRecord;
 use super::scan::{Merge, Order, Rows};
 use super::table::Table;
@@ -22,7 +24,9 @@ pub struct Snapshot {
     pub(crate) manifest: Arc<StatManifest>,
     pub(crate) models: Arc<[StoredModel]>,
     pub(crate) record: Arc<StatRecord>,
+    /// Those of the models, then those of the indexes.
     pub(crate) tables: Vec<Table>,
+    pub(crate) indexes: Arc<[Index]>,
     pub(crate) pages: Pages,
     /// Rows of more than one shard are stored.
     pub(crate) sharded: bool,
@@ -57,7 +61,7 @@ impl Snapshot {
     /// Number of rows of a table; 0 for one that is not there. Rows of several shards count each.
     #[must_use]
     pub fn rows(&self, model: usize) -> u64 {
-        self.tables.get(model).map_or(0, |table| table.rows)
+        self.tables_of_models().get(model).map_or(0, |table| table.rows)
     }
 
     /// Number of rows within `bounds`: from the directory, with a look into at most two pages.
@@ -65,7 +69,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Backend`].
     pub fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, StoreError> {
-        let Some(table) = self.tables.get(model) else { return Ok(0) };
+        let Some(table) = self.tables_of_models().get(model) else { return Ok(0) };
         if self.sharded {
             // A key may lie in several shards: only reading tells.
             return self
@@ -81,7 +85,7 @@ impl Snapshot {
     #[must_use]
     pub fn scan(&self, model: usize, bounds: &KeyBounds, order: Order, skip: u64) -> Rows {
         let none = Table::default();
-        let table = self.tables.get(model).unwrap_or(&none);
+        let table = self.tables_of_models().get(model).unwrap_or(&none);
         let bounds = bounds.above(table.floor_us);
         let by_directory = if self.sharded { 0 } else { skip };
         let merge = Merge::new(table, &self.pages, bounds, order, by_directory);
@@ -98,6 +102,47 @@ impl Snapshot {
         Ok(row.map(|(_, value)| value))
     }
 
+    fn tables_of_models(&self) -> &[Table] {
+        // The snapshot of a statistic that is being opened has no tables yet.
+        &self.tables[..self.models.len().min(self.tables.len())]
+    }
+
+    /// The column by which the rows of a table are also kept in order, if they are.
+    #[must_use]
+    pub fn index_column(&self, model: usize) -> Option<&str> {
+        self.index(model).map(|(_, index)| index.record.column.as_str())
+    }
+
+    /// Reads the rows of a table in the order of its indexed column: those of the window that starts
+    /// at `window_us`, or all of a table without windows. Rows of equal values ascend by key in
+    /// either order. `after` is the row behind which it begins; `None`: there is no index.
+    ///
+    /// Costs what reading so many rows costs, however many there are.
+    #[must_use]
+    pub fn by_index(
+        &self,
+        model: usize,
+        window_us: Option<i64>,
+        order: Order,
+        after: Option<&Ranked>,
+    ) -> Option<RankedRows> {
+        let (table, index) = self.index(model)?;
+        let (table, index) = (table.clone(), index.clone());
+        let of = Indexed { table, pages: self.pages.clone(), index, _pin: self.pin.clone() };
+        Some(RankedRows::new(of, window_us, order, after))
+    }
+
+    /// A table's index and what it is kept in. Not where one row lies in several shards: what is
+    /// indexed are its parts.
+    fn index(&self, model: usize) -> Option<(&Table, &Index)> {
+        let number = self
+            .indexes
+            .iter()
+            .position(|index| index.record.of == model && index.record.built)
+            .filter(|_| !self.sharded)?;
+        Some((self.tables.get(self.models.len() + number)?, &self.indexes[number]))
+    }
+
     /// All rows of a table with their stored keys, shards and all.
     pub(crate) fn stored(&self, model: usize) -> Result<Merge, StoreError> {
         let table = &self.tables[model];
@@ -108,7 +153,7 @@ impl Snapshot {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let rows: Vec<_> = self.tables.iter().map(|table| table.rows).collect();
+        let rows: Vec<_> = self.tables_of_models().iter().map(|table| table.rows).collect();
         f.debug_struct("Snapshot")
             .field("ident", &self.manifest.ident)
             .field("version", &self.version())

@@ -10,12 +10,13 @@ use statmill_plugin_api::manifest::StatManifest;
 
 use super::cut::KeyBounds;
 use super::garbage::Garbage;
+use super::index::{self, Index};
 use super::kv::{Batch, Tree};
 use super::layout::{Layout, get_json, put_json};
 use super::models::{StoredModel, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
-use super::rows::{RowSet, overlay, stack};
+use super::rows::{Kind, RowSet, overlay, stack};
 use super::snapshot::{Reader, Snapshot};
 use super::table::{Frozen, Table};
 use super::tuning::Tuning;
@@ -29,7 +30,9 @@ pub struct StatStore {
     pub(super) models: Arc<[StoredModel]>,
     pub(super) pages: Pages,
     pub(super) tuning: Tuning,
+    /// Those of the models, then those of the indexes.
     pub(super) tables: Vec<Table>,
+    pub(super) indexes: Arc<[Index]>,
     pub(super) record: Arc<StatRecord>,
     pub(super) record_parts: u32,
     pub(super) layout: Layout,
@@ -55,6 +58,7 @@ impl StatStore {
         tuning: Tuning,
     ) -> Result<Self, StoreError> {
         let stored = get_json::<StatManifest>(&*tree, name, b"m")?;
+        let for_commits = manifest.is_some();
         let manifest = match (manifest, stored) {
             (None, None) => return Err(StoreError::damaged(name, "it has no manifest")),
             (None, Some((stored, _))) => stored,
@@ -81,11 +85,13 @@ impl StatStore {
         let (record, manifest) = (Arc::new(record), Arc::new(manifest));
         let pages = Pages::new(tree.clone(), name, cache.clone());
         let mut garbage = Garbage::load(&*tree, name)?;
+        let indexes: Arc<[Index]> = index::resolve(name, &layout.indexes, &models)?.into();
         let nothing = Snapshot {
             manifest: manifest.clone(),
             models: models.clone(),
             record: record.clone(),
             tables: Vec::new(),
+            indexes: indexes.clone(),
             pages: pages.clone(),
             sharded: false,
             pin: garbage.next_pin(),
@@ -98,6 +104,7 @@ impl StatStore {
             pages,
             tuning,
             tables: Vec::new(),
+            indexes,
             record,
             record_parts,
             layout,
@@ -111,24 +118,31 @@ impl StatStore {
         };
         stat.load()?;
         stat.publish();
+        // Who opens it only to read changes nothing.
+        if for_commits {
+            stat.keep_indexes()?;
+        }
         Ok(stat)
     }
 
     /// Reads directories and deltas.
     fn load(&mut self) -> Result<(), StoreError> {
-        let directories = super::directory::load(&*self.tree, &self.name, self.models.len())?;
+        let models = self.models.len();
+        let tables = models + self.indexes.len();
+        let directories = super::directory::load(&*self.tree, &self.name, tables)?;
         let layout = &mut self.layout;
-        layout.page_rows.resize(self.models.len(), 0);
+        layout.page_rows.resize(tables, 0);
         for (directory, rows) in directories.into_iter().zip(&layout.page_rows) {
             if directory.rows() != *rows {
                 return Err(StoreError::damaged(&self.name, "a directory record is missing"));
             }
             let directory = Arc::new(directory);
-            self.tables.push(Table { directory, ..Table::default() });
+            let kind = if self.tables.len() < models { Kind::Rows } else { Kind::Index };
+            self.tables.push(Table { kind, directory, ..Table::default() });
         }
-        let mut frozen: Vec<Vec<Arc<RowSet>>> = vec![Vec::new(); self.models.len()];
+        let mut frozen: Vec<Vec<Arc<RowSet>>> = vec![Vec::new(); tables];
         let mut expected = layout.first_delta;
-        for delta in delta::scan(&*self.tree, &self.name, self.models.len()) {
+        for delta in delta::scan(&*self.tree, &self.name, models) {
             let delta = delta?;
             if delta.sequence != expected {
                 break;
@@ -141,12 +155,15 @@ impl StatStore {
             if delta.sequence >= layout.frozen_end {
                 self.active_bytes += delta.parts as usize * chunks::STORED_MAX;
             }
-            for (model, rows) in delta.rows.into_iter().enumerate() {
-                if delta.sequence < layout.frozen_end {
-                    stack(&mut frozen[model], rows);
-                } else {
-                    stack(&mut self.tables[model].runs, rows);
-                }
+            let sorted = delta.indexes.into_iter().filter_map(|(id, rows)| {
+                let index = self.indexes.iter().position(|index| index.record.id == id)?;
+                Some((models + index, rows))
+            });
+            for (number, rows) in delta.rows.into_iter().enumerate().chain(sorted) {
+                let table = &mut self.tables[number];
+                let is_frozen = delta.sequence < layout.frozen_end;
+                let runs = if is_frozen { &mut frozen[number] } else { &mut table.runs };
+                stack(runs, rows, table.kind);
             }
         }
         if expected != layout.next_delta {
@@ -154,7 +171,7 @@ impl StatStore {
         }
         let cursor = layout.cursor.clone();
         for (model, runs) in frozen.into_iter().enumerate() {
-            let rows = collapse(runs);
+            let rows = collapse(runs, self.tables[model].kind);
             let start = match &cursor {
                 Some(cursor) if model == cursor.model => {
                     let key = chunks::unhex(&cursor.key);
@@ -167,11 +184,21 @@ impl StatStore {
             self.frozen_rows += rows.len();
             self.tables[model].frozen = Frozen { rows, start };
         }
-        for (model, table) in self.tables.iter_mut().enumerate() {
+        for number in 0..tables {
+            let model = self.model_of(number);
+            let table = &mut self.tables[number];
             table.floor_us = floor_of(&self.models[model], &self.record, model);
             table.rows = count_all(table, &self.pages)?;
         }
         Ok(())
+    }
+
+    /// Number of the model whose rows the table `number` holds.
+    pub(super) fn model_of(&self, number: usize) -> usize {
+        match number.checked_sub(self.models.len()) {
+            None => number,
+            Some(index) => self.indexes[index].record.of,
+        }
     }
 
     /// The statistic's name.
@@ -216,6 +243,7 @@ impl StatStore {
             models: self.models.clone(),
             record: self.record.clone(),
             tables: self.tables.clone(),
+            indexes: self.indexes.clone(),
             pages: self.pages.clone(),
             sharded: self.layout.shards.len() > 1,
             pin: self.garbage.next_pin(),
@@ -230,16 +258,19 @@ pub(super) fn floor_of(stored: &StoredModel, record: &StatRecord, model: usize) 
 }
 
 pub(super) fn count_all(table: &Table, pages: &Pages) -> Result<u64, StoreError> {
+    if table.kind == Kind::Index {
+        return Ok(0);
+    }
     table.count(pages, &KeyBounds::default().above(table.floor_us))
 }
 
-pub(super) fn collapse(runs: Vec<Arc<RowSet>>) -> Arc<RowSet> {
+pub(super) fn collapse(runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
     // Newest first: the runs are short at that end.
     let mut runs = runs.into_iter().rev();
     let newest = runs.next().unwrap_or_default();
     let Some(second) = runs.next() else { return newest };
-    let merged = overlay(&second, &newest);
-    Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer)).indexed())
+    let merged = overlay(&second, &newest, kind);
+    Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer, kind)).indexed())
 }
 
 /// Rows can be read by another manifest only if their keys and values mean the same.

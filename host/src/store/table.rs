@@ -10,11 +10,12 @@ use super::StoreError;
 use super::cut::{Cut, KeyBounds};
 use super::directory::{Directory, Place};
 use super::pages::Pages;
-use super::rows::RowSet;
+use super::rows::{Kind, RowSet};
 
 /// The layers of one table; cheap to clone, never changed once it is shared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
+    pub(crate) kind: Kind,
     /// Rows of recent commits, oldest first.
     pub(crate) runs: Vec<Arc<RowSet>>,
     /// Rows on their way into pages.
@@ -22,7 +23,7 @@ pub(crate) struct Table {
     pub(crate) directory: Arc<Directory>,
     /// Rows of windows below it do not exist; µs.
     pub(crate) floor_us: Option<i64>,
-    /// Number of stored rows at or above the floor.
+    /// Number of stored rows at or above the floor; not kept for indexes.
     pub(crate) rows: u64,
 }
 
@@ -40,6 +41,11 @@ impl Frozen {
 }
 
 impl Table {
+    /// An empty index of a table with this floor.
+    pub(crate) fn index(floor_us: Option<i64>) -> Self {
+        Self { kind: Kind::Index, floor_us, ..Self::default() }
+    }
+
     /// Number of rows before `cut`, those below the floor among them.
     pub(crate) fn rank(&self, pages: &Pages, cut: Cut<'_>) -> Result<u64, StoreError> {
         Ok(self.rank_in_pages(pages, cut)? + self.fresh_before(cut))

@@ -97,7 +97,7 @@ pub fn fields(input: TokenStream) -> TokenStream {
 /// | `measures` | names | one for each measure, in order; options in parentheses after a name |
 /// | `retention` | `"90d"` | age after which windows are dropped |
 /// | `rollups` | `["1d", "30d:400d"]` | coarser copies, `window` or `window:retention` |
-/// | `index` | a measure | rows are kept sorted by it too |
+/// | `index` | a measure, or a column of one | rows are kept in its order too: numbers and times only |
 ///
 /// Options of a measure: `unit = "ms"`; of `Quantiles` `per_octave = 16` and `show = [0.5, 0.99]`;
 /// of `Log` and `TopKApprox` `keep = 10`. Lengths of time are made of `s`, `m`, `h`, `d`, `w`:

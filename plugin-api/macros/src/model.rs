@@ -174,9 +174,10 @@ impl Words {
             }
         }
         if let Some(index) = &self.index
-            && !self.measures.iter().any(|measure| measure.name.value() == index.value())
+            && !self.measures.iter().any(|measure| is_column_of(&measure.name, index))
         {
-            return Err(Error::new(index.span(), "`index` names one of the measures"));
+            let message = "`index` names one of the measures, or a column of one (`size_sum`)";
+            return Err(Error::new(index.span(), message));
         }
         for (text, window, _) in &self.rollups {
             match self.window {
@@ -198,6 +199,12 @@ impl Words {
         }
         Ok(())
     }
+}
+
+/// Can `column` be one that the measure reads as: its own name, or that with a suffix?
+fn is_column_of(measure: &LitStr, column: &LitStr) -> bool {
+    let (measure, column) = (measure.value(), column.value());
+    column.strip_prefix(&measure).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 fn names_match(at: Span, one: &str, word: &str, wanted: usize, given: usize) -> Result<()> {

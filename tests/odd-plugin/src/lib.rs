@@ -2,8 +2,10 @@
 //!
 //! Input: `/do`; `panic` and `error` do as they say whenever they are folded, anything else is counted.
 //! Model: `by_topic`, messages per topic.
+//! Views: each goes wrong in the way that it is named after.
 
 use statmill_plugin_api::prelude::*;
+use statmill_plugin_api::serde_json::{Value as Json, json};
 
 fields! {
     /// What is read of each message.
@@ -21,6 +23,28 @@ impl Stat for Odd {
     const INFO: StatInfo =
         StatInfo { ident: "odd", title: "Messages per topic, sometimes", ..StatInfo::DEFAULT };
     const FIELDS: Fields = Event::FIELDS;
+    const COMPUTES: bool = true;
+
+    fn views() -> Vec<Json> {
+        let names = ["panic", "error", "endless", "wrong", "huge", "sound"];
+        names.map(|name| json!({ "name": name, "compute": { "model": "by_topic" } })).to_vec()
+    }
+
+    fn compute(view: &str, rows: &Json) -> Result<Json, PluginError> {
+        match view {
+            "panic" => panic!("asked to"),
+            "endless" => loop {
+                std::thread::park();
+            },
+            "wrong" => Ok(json!({ "columns": [{ "name": "a", "kind": "int" }], "rows": [["x"]] })),
+            "huge" => Ok(json!("x".repeat(5 << 20))),
+            "sound" => Ok(json!({
+                "columns": [{ "name": "rows", "kind": "int" }],
+                "rows": [[rows.as_array().map(Vec::len)]],
+            })),
+            _ => Err(PluginError::new("asked to fail")),
+        }
+    }
 
     fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
         for message in batch.rows::<Event>() {

@@ -25,7 +25,8 @@ pub(crate) struct Shown {
 }
 
 impl Client {
-    /// Prints all rows that a query selects, or one page of them if it names a page or its size.
+    /// Prints all rows that a query selects, or those of a computed view over them, or one page of
+    /// them if it names a page or its size.
     /// `pairs` are the query's names and values as [`crate::query::params`] takes them.
     ///
     /// # Errors
@@ -34,11 +35,15 @@ impl Client {
     pub(crate) fn show(
         &self,
         ident: &str,
+        view: Option<&str>,
         pairs: &[(String, String)],
         format: OutputFormat,
         out: &mut dyn Write,
     ) -> Result<Shown, ClientError> {
-        let path = format!("/api/{}", encode(ident));
+        let mut path = format!("/api/{}", encode(ident));
+        if let Some(view) = view {
+            path.push_str(&format!("/views/{}", encode(view)));
+        }
         let given = |name: &str| pairs.iter().any(|(known, _)| known == name);
         let mut sent = vec![("format".to_owned(), wire_format(format).to_owned())];
         sent.extend(pairs.iter().filter(|(name, _)| name != "format").cloned());
@@ -50,6 +55,9 @@ impl Client {
         let mut right = Vec::new();
         if format == OutputFormat::Table {
             sent.push(("time".to_owned(), "rfc3339".to_owned()));
+        }
+        // Those of a view are in their own order, and nobody knows their kinds beforehand.
+        if format == OutputFormat::Table && view.is_none() {
             let columns = self.columns(&path, pairs)?;
             right = columns
                 .iter()

@@ -277,7 +277,7 @@ fn the_schema_tells_columns_and_units() {
     assert_eq!(schema["items"]["properties"]["volume"]["unit"], "messages");
     assert_eq!(schema["items"]["required"], json!(["timestamp", "user", "volume"]));
     assert_eq!(schema["models"][0]["key_columns"], 2);
-    assert_eq!(schema["parameters"][2]["aliases"], json!(["from"]));
+    assert_eq!(schema["parameters"][3]["aliases"], json!(["from"]));
 }
 
 #[test]

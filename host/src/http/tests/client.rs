@@ -22,7 +22,7 @@ fn remote(fixture: &Fixture, pairs: &[(&str, &str)], format: OutputFormat) -> (S
     let pairs: Vec<_> =
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut out = Vec::new();
-    let shown = client.show("many", &pairs, format, &mut out).unwrap();
+    let shown = client.show("many", None, &pairs, format, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), shown)
 }
 
@@ -61,7 +61,10 @@ fn the_host_s_reason_reaches_the_person() {
     let client = Client::new(&format!("http://{}", fixture.server.address()), None).unwrap();
     let ask = |ident: &str, name: &str, value: &str| {
         let pairs = [(name.to_owned(), value.to_owned())];
-        client.show(ident, &pairs, OutputFormat::Csv, &mut Vec::new()).unwrap_err().to_string()
+        client
+            .show(ident, None, &pairs, OutputFormat::Csv, &mut Vec::new())
+            .unwrap_err()
+            .to_string()
     };
     assert!(ask("user", "limit", "1").contains("did you mean users?"));
     assert!(ask("users", "limit", "x").contains("a whole number, 0 or more"));

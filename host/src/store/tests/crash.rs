@@ -80,6 +80,36 @@ fn a_process_that_ends_between_any_two_batches_leaves_one_whole_commit() {
 }
 
 #[test]
+fn a_process_that_ends_while_an_index_is_made_makes_it_at_the_next_start() {
+    let recording = Arc::new(Recording::default());
+    let (rounds, expected) = indexes::noisy(30);
+    let mut stat = keeping(&(recording.clone() as Arc<dyn Store>))
+        .open_stat(&indexes::without_index())
+        .unwrap();
+    for increments in &rounds {
+        stat.commit(&blocks(increments), stat.record().clone()).unwrap();
+    }
+    drop(stat);
+    let before = recording.batches.lock().len();
+    keeping(&(recording.clone() as Arc<dyn Store>)).open_stat(&manifest()).unwrap();
+    let batches = recording.batches.lock().clone();
+    assert!(batches.len() > before + 4);
+    for kept in before..=batches.len() {
+        let store = memory();
+        for (tree, batch) in &batches[..kept] {
+            store.tree(tree).unwrap().apply(batch.clone()).unwrap();
+        }
+        let read = keeping(&store).open_stored("volume").unwrap().snapshot();
+        assert_eq!(
+            read.index_column(0).is_some(),
+            kept == batches.len(),
+            "only a whole one is used"
+        );
+        assert_same(&keeping(&store).open_stat(&manifest()).unwrap().snapshot(), &expected);
+    }
+}
+
+#[test]
 fn nothing_is_kept_that_no_row_needs() {
     let store = memory();
     let database = keeping(&store);
@@ -142,7 +172,20 @@ fn a_changed_record_is_damage() {
                 (0..3).try_for_each(|model| {
                     let bounds = KeyBounds::default();
                     snapshot.scan(model, &bounds, Order::Asc, 0).try_for_each(|row| row.map(drop))
-                })
+                })?;
+                let mut windows = (0..60).map(|hour| (0, Some(hour * HOUR)));
+                let windows = windows.by_ref().chain([
+                    (1, Some(0)),
+                    (1, Some(24 * HOUR)),
+                    (1, Some(48 * HOUR)),
+                    (2, None),
+                ]);
+                windows
+                    .flat_map(|(model, window_us)| {
+                        snapshot.by_index(model, window_us, Order::Asc, None)
+                    })
+                    .flatten()
+                    .try_for_each(|row| row.map(drop))
             });
             let read = read.map(drop);
             assert!(matches!(read, Err(StoreError::Damaged { .. })), "{key:?}: {read:?}");

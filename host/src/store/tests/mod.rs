@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod crash;
+mod indexes;
 mod portability;
 mod rows;
 mod versions;
@@ -16,7 +17,7 @@ use statmill_plugin_api::aggregate::{Count, Last, MeasureOptions, Stamp3, State,
 use statmill_plugin_api::encoding::{
     BlockWriter, Value, encode_key, key_window, push_window, rekey, window_start,
 };
-use statmill_plugin_api::manifest::{Measure, StatManifest};
+use statmill_plugin_api::manifest::{Measure, StatManifest, ValueKind};
 
 use super::kv::{Batch, Entries, Store, Tree};
 use super::*;
@@ -24,7 +25,8 @@ use crate::log::{LogId, Offset};
 
 const HOUR: i64 = 3_600_000_000;
 
-/// Two models: hourly by key with a daily roll-up, and totals by key.
+/// Two models: hourly by key with a daily roll-up, and totals by key. The first is indexed by a column
+/// that only grows, the second by one that goes up and down.
 fn manifest() -> StatManifest {
     let measures = serde_json::json!([
         {"name": "count", "aggregator": "count"},
@@ -35,8 +37,8 @@ fn manifest() -> StatManifest {
         "ident": "volume", "title": "Volume", "model_version": 1,
         "models": [
             {"name": "by_key", "window_s": 3600, "dimensions": dimensions, "measures": measures,
-             "rollups": [{"window_s": 86400}]},
-            {"name": "totals", "dimensions": dimensions, "measures": measures},
+             "rollups": [{"window_s": 86400}], "index": "count"},
+            {"name": "totals", "dimensions": dimensions, "measures": measures, "index": "size"},
         ],
     }))
     .unwrap()
@@ -155,6 +157,7 @@ fn assert_same(snapshot: &Snapshot, expected: &Expected) {
         reverse.reverse();
         assert!(reverse == rows, "model {model} descending");
     }
+    indexes::assert_ordered(snapshot, expected);
     assert_eq!(snapshot.record().too_late, expected.too_late);
 }
 

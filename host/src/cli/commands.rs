@@ -11,7 +11,7 @@ use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table
 use crate::catalog::{DataFolder, report};
 use crate::engine::complete_at_rest;
 use crate::loader;
-use crate::query::{self, Catalog, Limits, Status};
+use crate::query::{self, Limits, Status};
 use crate::store::{self, AsBase, Database, ExportedStat, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -49,7 +49,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
         return Ok(());
     }
     let folder = open(&args.from)?;
-    let Some(view) = folder.stat(&args.ident) else {
+    let Some(view) = folder.stat(&args.ident)? else {
         bail!("there is no stat {:?} here; there are: {}", args.ident, folder.idents().join(", "));
     };
     let limits =

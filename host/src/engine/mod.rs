@@ -41,7 +41,7 @@ use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
 use crate::query::{StatStatus, StatView};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StatStore, StoreError};
 
 /// Batches a worker may lie behind before its lanes wait.
 const QUEUED_BATCHES: usize = 8;
@@ -134,12 +134,14 @@ struct LaneCount {
 }
 
 impl Engine {
-    /// Opens every admitted stat's rows, brings each level with `inputs` and follows them.
+    /// Takes every admitted stat's rows out of `stored` (or begins them), brings each level with
+    /// `inputs` and follows them.
     ///
     /// # Errors
     /// See [`EngineError`]. A fault of one stat is not an error of the engine: it is in its status.
     pub(crate) fn start(
         database: Arc<Database>,
+        stored: &mut BTreeMap<String, StatStore>,
         loaded: &Loaded,
         inputs: Vec<LogInput>,
         options: EngineOptions,
@@ -159,8 +161,8 @@ impl Engine {
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
             let report = (&control, &pending_faults);
-            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report)
-            {
+            let place = (stats.len(), plugin);
+            match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
                 Err(error) => {
                     tracing::error!(stat = manifest.ident, "not started: {error}");

@@ -1,5 +1,6 @@
 //! Where each stat goes on after a start: its store, its cutoff, its place in every log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -30,26 +31,38 @@ pub(super) struct Plan {
     pub(super) behind: Option<(Offset, Vec<Target>)>,
 }
 
-/// Opens a stat's rows; a new stat gets its cutoff.
+/// Takes a stat's rows out of `stored` or begins them; a new stat gets its cutoff.
 pub(super) fn open(
     database: &Arc<Database>,
-    index: usize,
-    plugin: &Arc<Plugin>,
+    stored: &mut BTreeMap<String, StatStore>,
+    (index, plugin): (usize, &Arc<Plugin>),
     manifest: &StatManifest,
     wanted: &[(String, FieldKind)],
     options: &EngineOptions,
     (supervisor, pending_faults): (&Sender<Control>, &Arc<AtomicU64>),
 ) -> Result<Arc<StatShared>, EngineError> {
-    // Rows of another version keep serving until the new ones are level.
-    let rebuilding = database.serves(manifest)? == Some(false);
-    let mut store = open_store(database, manifest, rebuilding)?;
-    let served = if rebuilding {
-        tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
-        database.open_stored(&manifest.ident)?.handle()
-    } else {
-        database.drop_inactive(&manifest.ident)?;
-        store.handle()
+    let ident = &manifest.ident;
+    if let Some(stat) = stored.get_mut(ident).filter(|stat| stat.is_of(manifest)) {
+        // Refused, it stays where it is, to be read without its plugin.
+        stat.go_on_under(manifest)?;
+    }
+    let (mut store, served) = match stored.remove(ident) {
+        Some(store) if store.is_of(manifest) => {
+            database.drop_inactive(ident)?;
+            (store, None)
+        }
+        Some(old) => {
+            tracing::info!(stat = ident, "its version changed: its rows are rebuilt");
+            // Rows of another version keep serving until the new ones are level.
+            (open_store(database, manifest, true)?, Some(old.handle()))
+        }
+        None => {
+            let store = open_store(database, manifest, false)?;
+            database.drop_inactive(ident)?;
+            (store, None)
+        }
     };
+    let served = served.unwrap_or_else(|| store.handle());
     let record = store.snapshot().record().clone();
     if record.commit == 0
         && let Some(cutoff) = cutoff(manifest, now_us())

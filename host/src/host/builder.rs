@@ -246,7 +246,7 @@ impl HostBuilder {
         if let Some(aside) = &opened.rebuilt {
             tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
         }
-        let database = Arc::new(opened.database);
+        let (database, mut stats) = (Arc::new(opened.database), opened.stats);
         let folders = self.plugin_folders();
         let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
         loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
@@ -269,7 +269,7 @@ impl HostBuilder {
             limits: self.limits,
             once: self.once,
         };
-        let mut sources = Sources::open(&sources, &database, &loaded)?;
+        let mut sources = Sources::open(&sources, &stats, &loaded)?;
         let options = EngineOptions {
             threads: self.threads,
             checkpoint: self.checkpoint,
@@ -279,8 +279,9 @@ impl HostBuilder {
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
         };
-        let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
-        let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let inputs = sources.take_inputs();
+        let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;
+        let catalog = Arc::new(RunningCatalog::new(&engine, stats, &loaded, sources.sinks())?);
         let http = match &self.listen {
             None => None,
             Some(address) => Some(listen(address, &catalog, self.http)?),

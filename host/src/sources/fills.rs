@@ -16,7 +16,7 @@ use crate::log::fill::{Fill, FillState};
 use crate::log::history::{FileHistory, FillError, FillOptions, History, run_fill};
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
-use crate::store::Database;
+use crate::store::StatStore;
 
 /// A fill to be fetched, or to be fetched on.
 pub(super) struct Fetch {
@@ -29,7 +29,7 @@ pub(super) fn plan(
     sources: &mut Sources,
     options: &SourceOptions,
     coverage: &Coverage,
-    database: &Database,
+    stats: &BTreeMap<String, StatStore>,
     loaded: &Loaded,
 ) -> Result<(), HostError> {
     let folder = options.data.join("fills");
@@ -40,7 +40,7 @@ pub(super) fn plan(
             &url.path,
             mapping(options, url.map.as_deref())?,
         )?);
-        let needs = needs(&fills, coverage, database, loaded, history.settle_us())?;
+        let needs = needs(&fills, coverage, stats, loaded, history.settle_us())?;
         for plan in plan_fills(&needs) {
             tracing::info!(
                 from = %crate::query::UtcTime(plan.range.start),
@@ -91,21 +91,16 @@ fn make(
 fn needs(
     fills: &[Arc<Fill>],
     coverage: &Coverage,
-    database: &Database,
+    stats: &BTreeMap<String, StatStore>,
     loaded: &Loaded,
     settle_us: i64,
 ) -> Result<Vec<Need>, HostError> {
     let now = now_us();
-    let known = database.idents()?;
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
-        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true)
-        {
-            Some(database.open_stored(&manifest.ident)?.record().clone())
-        } else {
-            None
-        };
-        let from_us = match &record {
+        let stored = stats.get(&manifest.ident).filter(|stat| stat.is_of(manifest));
+        let record = stored.map(StatStore::record);
+        let from_us = match record {
             Some(record) => record.cutoff_us,
             None => cutoff(manifest, now),
         };

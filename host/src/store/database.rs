@@ -5,6 +5,7 @@
 //! tree `meta` says which one serves (`tree/<ident>`). A rebuild fills another tree beside it and
 //! is swapped in by changing that one entry.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Database {
 pub struct Opened {
     /// The store.
     pub database: Database,
+    /// Its serving statistics by ident, each opened once: who needs one takes it from here.
+    pub stats: BTreeMap<String, StatStore>,
     /// It could not be opened as it was, was set aside and is empty now.
     pub rebuilt: Option<Aside>,
 }
@@ -76,9 +79,9 @@ impl Database {
         std::fs::create_dir_all(folder).map_err(StoreError::io(format!("make {folder:?}")))?;
         let lock = FolderLock::take(folder)?;
         let mut rebuilt = None;
-        let mut database = loop {
+        let (mut database, stats) = loop {
             match Self::open_sound(folder, tuning) {
-                Ok(database) => break database,
+                Ok(sound) => break sound,
                 Err(error @ (StoreError::Backend { .. } | StoreError::Damaged { .. }))
                     if rebuilt.is_none() =>
                 {
@@ -95,21 +98,25 @@ impl Database {
             }
         };
         database._lock = Some(lock);
-        Ok(Opened { database, rebuilt })
+        Ok(Opened { database, stats, rebuilt })
     }
 
     /// Opens the store of `folder`, and each statistic once: the database may open though what is in
     /// it cannot be read. A statistic that is damaged by itself is set aside by itself.
-    fn open_sound(folder: &Path, tuning: Tuning) -> Result<Self, StoreError> {
+    fn open_sound(
+        folder: &Path,
+        tuning: Tuning,
+    ) -> Result<(Self, BTreeMap<String, StatStore>), StoreError> {
         let store = Arc::new(SledStore::open(&folder.join(FOLDER))?);
         let database = Self::over(store, tuning, Some(folder.to_owned()), None)?;
+        let mut stats = BTreeMap::new();
         for ident in database.idents()? {
             match database.open_stored(&ident) {
                 Err(StoreError::Damaged { what, .. }) => drop(database.set_aside(&ident, &what)?),
-                outcome => drop(outcome?),
+                outcome => drop(stats.insert(ident, outcome?)),
             }
         }
-        Ok(database)
+        Ok((database, stats))
     }
 
     /// Opens the store of a data folder that no host works on; makes nothing, sets nothing aside.
@@ -368,7 +375,7 @@ fn tree_entry(ident: &str) -> String {
     format!("{TREE_PREFIX}{ident}")
 }
 
-fn tree_name(manifest: &StatManifest) -> String {
+pub(super) fn tree_name(manifest: &StatManifest) -> String {
     format!("p/{}@{}.{}", manifest.ident, manifest.model_version, manifest.fold_version)
 }
 

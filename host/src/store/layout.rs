@@ -16,6 +16,7 @@ pub(crate) const LAYOUT: u32 = 1;
 
 /// The state of a tree beside its rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Layout {
     /// Next unused number of a page, a leaf or a list of freed pages.
     pub(crate) next_id: u64,
@@ -33,6 +34,10 @@ pub(crate) struct Layout {
     pub(crate) shards: BTreeSet<u16>,
     /// Number of rows in the pages of each table.
     pub(crate) page_rows: Vec<u64>,
+    /// Sum of each table's directory; none in stores that are older than it.
+    pub(crate) directories: Vec<u64>,
+    /// Number of the commit that `w` has.
+    pub(crate) commit: Option<u64>,
 }
 
 /// How far a fold has come: tables before `model` are done, and of it the rows before `key`.

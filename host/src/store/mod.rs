@@ -10,6 +10,7 @@ mod changes;
 mod chunks;
 mod commit;
 mod cut;
+mod damage;
 mod database;
 mod delta;
 mod directory;

@@ -48,6 +48,12 @@ impl Snapshot {
         &self.models
     }
 
+    /// What a reader of the statistic, through this or any other snapshot, found damaged.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.pages.damage.found()
+    }
+
     /// Number of the commit.
     #[must_use]
     pub fn version(&self) -> u64 {

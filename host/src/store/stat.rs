@@ -9,13 +9,14 @@ use parking_lot::RwLock;
 use statmill_plugin_api::manifest::StatManifest;
 
 use super::cut::KeyBounds;
+use super::database::tree_name;
 use super::garbage::Garbage;
 use super::kv::{Batch, Tree};
 use super::layout::{Layout, get_json, put_json};
 use super::models::{StoredModel, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
-use super::rows::{RowSet, overlay, stack};
+use super::rows::{RowSet, overlay, overlay_all};
 use super::snapshot::{Reader, Snapshot};
 use super::table::{Frozen, Table};
 use super::tuning::Tuning;
@@ -26,6 +27,7 @@ pub struct StatStore {
     pub(super) tree: Arc<dyn Tree>,
     pub(super) name: Arc<str>,
     pub(super) manifest: Arc<StatManifest>,
+    manifest_parts: u32,
     pub(super) models: Arc<[StoredModel]>,
     pub(super) pages: Pages,
     pub(super) tuning: Tuning,
@@ -55,21 +57,13 @@ impl StatStore {
         tuning: Tuning,
     ) -> Result<Self, StoreError> {
         let stored = get_json::<StatManifest>(&*tree, name, b"m")?;
-        let manifest = match (manifest, stored) {
+        let (manifest, manifest_parts) = match (manifest, stored) {
             (None, None) => return Err(StoreError::damaged(name, "it has no manifest")),
-            (None, Some((stored, _))) => stored,
+            (None, Some(stored)) => stored,
             (Some(manifest), stored) => {
-                let parts = stored.as_ref().map_or(0, |(_, parts)| *parts);
-                let stored = stored.map(|(stored, _)| stored);
-                if let Some(stored) = &stored {
-                    same_models(stored, manifest)?;
-                }
-                if stored.as_ref() != Some(manifest) {
-                    let mut batch = Batch::default();
-                    put_json(&mut batch, b"m", manifest, parts)?;
-                    tree.apply(batch)?;
-                }
-                manifest.clone()
+                let (stored, parts) = stored.unzip();
+                let parts = put_manifest(&*tree, stored.as_ref(), manifest, parts.unwrap_or(0))?;
+                (manifest.clone(), parts)
             }
         };
         let models: Arc<[StoredModel]> = stored_models(&manifest).into();
@@ -94,6 +88,7 @@ impl StatStore {
             tree,
             name: name.into(),
             manifest,
+            manifest_parts,
             models,
             pages,
             tuning,
@@ -114,21 +109,46 @@ impl StatStore {
         Ok(stat)
     }
 
+    /// Goes on under `manifest`, which another load of its plugin gave.
+    ///
+    /// # Errors
+    /// [`StoreError::ModelsChanged`] if the rows were stored with other models;
+    /// [`StoreError::Backend`].
+    pub fn go_on_under(&mut self, manifest: &StatManifest) -> Result<(), StoreError> {
+        let stored = Some(&*self.manifest);
+        self.manifest_parts = put_manifest(&*self.tree, stored, manifest, self.manifest_parts)?;
+        self.manifest = Arc::new(manifest.clone());
+        self.models = stored_models(manifest).into();
+        self.publish();
+        Ok(())
+    }
+
     /// Reads directories and deltas.
     fn load(&mut self) -> Result<(), StoreError> {
         let directories = super::directory::load(&*self.tree, &self.name, self.models.len())?;
         let layout = &mut self.layout;
         layout.page_rows.resize(self.models.len(), 0);
+        let mut sums = Vec::new();
         for (directory, rows) in directories.into_iter().zip(&layout.page_rows) {
             if directory.rows() != *rows {
                 return Err(StoreError::damaged(&self.name, "a directory record is missing"));
             }
+            sums.push(directory.sum());
             let directory = Arc::new(directory);
             self.tables.push(Table { directory, ..Table::default() });
         }
-        let mut frozen: Vec<Vec<Arc<RowSet>>> = vec![Vec::new(); self.models.len()];
+        if !layout.directories.is_empty() && layout.directories != sums {
+            return Err(StoreError::damaged(&self.name, "a directory record is an old one"));
+        }
+        if layout.commit.is_some_and(|commit| commit != self.record.commit) {
+            return Err(StoreError::damaged(&self.name, "record and layout are of two commits"));
+        }
+        let mut frozen: Vec<Vec<RowSet>> = Vec::new();
+        frozen.resize_with(self.models.len(), Vec::new);
+        let mut recent: Vec<Vec<RowSet>> = Vec::new();
+        recent.resize_with(self.models.len(), Vec::new);
         let mut expected = layout.first_delta;
-        for delta in delta::scan(&*self.tree, &self.name, self.models.len()) {
+        for delta in delta::scan(&*self.tree, &self.name, self.models.len(), layout.folded) {
             let delta = delta?;
             if delta.sequence != expected {
                 break;
@@ -141,20 +161,19 @@ impl StatStore {
             if delta.sequence >= layout.frozen_end {
                 self.active_bytes += delta.parts as usize * chunks::STORED_MAX;
             }
-            for (model, rows) in delta.rows.into_iter().enumerate() {
-                if delta.sequence < layout.frozen_end {
-                    stack(&mut frozen[model], rows);
-                } else {
-                    stack(&mut self.tables[model].runs, rows);
-                }
-            }
+            let layer = if delta.sequence < layout.frozen_end { &mut frozen } else { &mut recent };
+            layer.iter_mut().zip(delta.rows).for_each(|(sets, rows)| sets.push(rows));
         }
         if expected != layout.next_delta {
             return Err(StoreError::damaged(&self.name, format!("delta {expected} is missing")));
         }
         let cursor = layout.cursor.clone();
-        for (model, runs) in frozen.into_iter().enumerate() {
-            let rows = collapse(runs);
+        for (model, sets) in recent.into_iter().enumerate() {
+            let run = overlay_all(&sets);
+            self.tables[model].runs.extend((!run.is_empty()).then(|| Arc::new(run)));
+        }
+        for (model, sets) in frozen.into_iter().enumerate() {
+            let rows = Arc::new(overlay_all(&sets));
             let start = match &cursor {
                 Some(cursor) if model == cursor.model => {
                     let key = chunks::unhex(&cursor.key);
@@ -178,6 +197,12 @@ impl StatStore {
     #[must_use]
     pub fn ident(&self) -> &str {
         &self.manifest.ident
+    }
+
+    /// Holds it the rows of this version of the statistic?
+    #[must_use]
+    pub fn is_of(&self, manifest: &StatManifest) -> bool {
+        *self.name == tree_name(manifest)
     }
 
     /// Name of its tree.
@@ -240,6 +265,25 @@ pub(super) fn collapse(runs: Vec<Arc<RowSet>>) -> Arc<RowSet> {
     let Some(second) = runs.next() else { return newest };
     let merged = overlay(&second, &newest);
     Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer)).indexed())
+}
+
+/// Stores `manifest` where one of `parts` parts was, if it is another; returns the number of its parts.
+fn put_manifest(
+    tree: &dyn Tree,
+    stored: Option<&StatManifest>,
+    manifest: &StatManifest,
+    parts: u32,
+) -> Result<u32, StoreError> {
+    if let Some(stored) = stored {
+        same_models(stored, manifest)?;
+    }
+    if stored == Some(manifest) {
+        return Ok(parts);
+    }
+    let mut batch = Batch::default();
+    let parts = put_json(&mut batch, b"m", manifest, parts)?;
+    tree.apply(batch)?;
+    Ok(parts)
 }
 
 /// Rows can be read by another manifest only if their keys and values mean the same.

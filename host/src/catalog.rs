@@ -161,6 +161,14 @@ impl DataFolder {
         Ok(Some(Detached::new(&self.database, &stat).view(self.boot)))
     }
 
+    /// Notes for the next start what a reader of `view` found damaged, if anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`], [`StoreError::Io`].
+    pub fn note_damage(&self, view: &StatView) -> Result<(), StoreError> {
+        note_damage(&self.database, &view.snapshot)
+    }
+
     /// Everything that is known without a host; a stat that cannot be opened has failed.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -179,6 +187,13 @@ impl DataFolder {
             ..Status::default()
         }
     }
+}
+
+/// Notes for the next start what a reader of `snapshot` found damaged: it sets the stat aside.
+pub(crate) fn note_damage(database: &Database, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let Some(reason) = snapshot.damage() else { return Ok(()) };
+    database.mark_damaged(&snapshot.manifest().ident, reason)?;
+    database.sync()
 }
 
 /// What is known of a stat without rows.
@@ -202,12 +217,16 @@ impl Detached {
             snapshot: Arc::clone(&self.snapshot) as _,
             version: format!("{boot}.{}", self.snapshot.version()),
             complete_until: self.complete_until,
-            state: StatState::Detached,
+            state: match self.snapshot.damage() {
+                Some(_) => StatState::Failed,
+                None => StatState::Detached,
+            },
         }
     }
 
     fn status(&self, boot: u64) -> StatStatus {
-        StatStatus::stored(&self.view(boot))
+        let reason = self.snapshot.damage().map(str::to_owned);
+        StatStatus { reason, ..StatStatus::stored(&self.view(boot)) }
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::client::Client;
 use super::{ExportArgs, From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, table};
-use crate::catalog::{DataFolder, report};
+use crate::catalog::{DataFolder, note_damage, report};
 use crate::engine::complete_at_rest;
 use crate::loader;
 use crate::query::{self, Limits, Status};
@@ -54,8 +54,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     };
     let limits =
         Limits { max_rows: u64::MAX, max_time: std::time::Duration::MAX, ..Limits::default() };
-    table::show(&view.snapshot, &query, &limits, args.format, &mut out)?;
-    Ok(())
+    let shown = table::show(&view.snapshot, &query, &limits, args.format, &mut out);
+    folder.note_damage(&view)?;
+    Ok(shown?)
 }
 
 /// The query of the flags, as the API's parameters.
@@ -111,22 +112,26 @@ pub(super) fn export(args: &ExportArgs) -> Result<()> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let rows = match &args.out {
-        Some(path) => {
-            let mut out = BufWriter::new(create(path)?);
-            let rows = store::export(&exported, &mut out)?;
-            out.into_inner().map_err(|error| anyhow!("{error}"))?.sync_all()?;
-            rows
-        }
-        None => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            let rows = store::export(&exported, &mut out)?;
-            out.flush()?;
-            rows
-        }
-    };
+    let written = write_export(&exported, args.out.as_ref());
+    for stat in &exported {
+        note_damage(&database, &stat.snapshot)?;
+    }
+    let rows = written?;
     eprintln!("exported {} stats, {rows} rows", exported.len());
     Ok(())
+}
+
+fn write_export(exported: &[ExportedStat], path: Option<&PathBuf>) -> Result<u64> {
+    let Some(path) = path else {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let rows = store::export(exported, &mut out)?;
+        out.flush()?;
+        return Ok(rows);
+    };
+    let mut out = BufWriter::new(create(path)?);
+    let rows = store::export(exported, &mut out)?;
+    out.into_inner().map_err(|error| anyhow!("{error}"))?.sync_all()?;
+    Ok(rows)
 }
 
 fn create(path: &PathBuf) -> Result<File> {

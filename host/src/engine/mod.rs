@@ -13,7 +13,9 @@ mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod reach;
 mod rebuild;
+mod renewal;
 mod resume;
 mod stat;
 mod status;
@@ -124,6 +126,8 @@ pub(crate) struct Shared {
     pending_faults: Arc<AtomicU64>,
     supervisor: Sender<Control>,
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What stats that were made anew could not count again, in words.
+    lost: Mutex<Vec<String>>,
 }
 
 /// Number of lanes that run.
@@ -171,6 +175,14 @@ impl Engine {
             }
         }
 
+        let mut lost = Vec::new();
+        for stat in &stats {
+            let readable = inputs.iter().filter(|input| input.read_by(&stat.ident));
+            let logs: Vec<&dyn Log> = readable.map(|input| &*input.log).collect();
+            lost.extend(renewal::record_losses(&database, &mut stat.store.lock(), &logs)?);
+        }
+        // Whoever comes later had no rows in a store that was set aside as a whole.
+        database.forget_renewed("")?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
         let context = LaneContext {
@@ -207,6 +219,7 @@ impl Engine {
             pending_faults,
             supervisor: control,
             lane_threads: Mutex::default(),
+            lost: Mutex::new(lost),
             options,
         });
 
@@ -250,6 +263,7 @@ impl Engine {
         loop {
             self.shared.lanes.wait_none();
             self.flush();
+            renewal::report_damage(&self.shared);
             // A fault met in the last batches starts new lanes.
             if self.shared.lanes.none() && self.shared.pending_faults.load(Ordering::SeqCst) == 0 {
                 rebuild::swap_those_level(&self.shared);
@@ -342,7 +356,24 @@ impl Engine {
     }
 }
 
+impl LogInput {
+    /// Whether the stat `ident` reads the log.
+    fn read_by(&self, ident: &str) -> bool {
+        self.readers.as_ref().is_none_or(|readers| readers.iter().any(|reader| reader == ident))
+    }
+}
+
 impl Shared {
+    /// What stats that were made anew could not count again, in words.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        self.lost.lock().clone()
+    }
+
+    /// The logs that the stat `ident` reads.
+    fn logs_of(&self, ident: &str) -> impl Iterator<Item = &dyn Log> {
+        self.logs.iter().filter(move |slot| slot.read_by(ident)).map(|slot| &*slot.log)
+    }
+
     /// Idents of the stats that run.
     pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
         self.stats.iter().map(|stat| stat.ident.as_str())

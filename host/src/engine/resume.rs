@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
@@ -46,7 +46,7 @@ pub(super) fn open(
         // Refused, it stays where it is, to be read without its plugin.
         stat.go_on_under(manifest)?;
     }
-    let (mut store, served) = match stored.remove(ident) {
+    let (store, served) = match stored.remove(ident) {
         Some(store) if store.is_of(manifest) => {
             database.drop_inactive(ident)?;
             (store, None)
@@ -54,21 +54,21 @@ pub(super) fn open(
         Some(old) => {
             tracing::info!(stat = ident, "its version changed: its rows are rebuilt");
             // Rows of another version keep serving until the new ones are level.
-            (open_store(database, manifest, true)?, Some(old.handle()))
+            match begin(database, manifest, true) {
+                Ok(store) => (store, Some(old.handle())),
+                Err(error) => {
+                    stored.insert(ident.clone(), old);
+                    return Err(error.into());
+                }
+            }
         }
         None => {
-            let store = open_store(database, manifest, false)?;
+            let store = begin(database, manifest, false)?;
             database.drop_inactive(ident)?;
             (store, None)
         }
     };
     let served = served.unwrap_or_else(|| store.handle());
-    let record = store.snapshot().record().clone();
-    if record.commit == 0
-        && let Some(cutoff) = cutoff(manifest, now_us())
-    {
-        store.commit(&[], StatRecord { cutoff_us: Some(cutoff), ..record })?;
-    }
     let fields = manifest
         .fields
         .iter()
@@ -100,13 +100,15 @@ pub(super) fn open(
             failures: 0,
             failed_at: 0,
         }),
+        damage_reported: AtomicBool::new(false),
         supervisor: supervisor.clone(),
         pending_faults: Arc::clone(pending_faults),
     }))
 }
 
-/// Opens the rows of this version; damaged ones are set aside, loudly, and made anew from the logs.
-fn open_store(
+/// Opens the rows of this version, or begins them with their cutoff; damaged ones are set aside,
+/// loudly, and made anew from the logs. `beside`: those of another version go on serving.
+pub(super) fn begin(
     database: &Database,
     manifest: &StatManifest,
     beside: bool,
@@ -114,24 +116,32 @@ fn open_store(
     let open = || {
         if beside { database.open_beside(manifest) } else { database.open_stat(manifest) }
     };
-    match open() {
-        Err(StoreError::Damaged { .. }) => {
-            let aside = database.set_aside(&manifest.ident, "damaged rows")?;
-            tracing::error!(
-                stat = manifest.ident,
-                "its rows are damaged and are rebuilt: {aside:?}"
-            );
-            open()
+    let mut store = match open() {
+        Err(error) if error.is_damage() => {
+            let reason = error.to_string();
+            if beside {
+                database.set_aside_beside(manifest, &reason)?;
+            } else {
+                database.set_aside(&manifest.ident, &reason)?;
+            }
+            open()?
         }
-        outcome => outcome,
+        outcome => outcome?,
+    };
+    if store.record().commit == 0
+        && let Some(cutoff) = cutoff(manifest, now_us())
+    {
+        let record = StatRecord { cutoff_us: Some(cutoff), ..store.record().clone() };
+        store.commit(&[], record)?;
     }
+    Ok(store)
 }
 
 /// Reads the rows of `stat` again, after a commit whose outcome is unknown.
 pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
-    *store = open_store(database, &stat.manifest, rebuilding)?;
+    *store = begin(database, &stat.manifest, rebuilding)?;
     *stat.written.write() = store.handle();
     if !rebuilding {
         *stat.served.write() = store.handle();

@@ -243,9 +243,6 @@ impl HostBuilder {
         std::fs::create_dir_all(&self.data)
             .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
         let opened = Database::open_tuned(&self.data, self.tuning)?;
-        if let Some(aside) = &opened.rebuilt {
-            tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
-        }
         let (database, mut stats) = (Arc::new(opened.database), opened.stats);
         let folders = self.plugin_folders();
         let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));

@@ -6,12 +6,12 @@
 //! is swapped in by changing that one entry.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statmill_plugin_api::manifest::StatManifest;
 
+use super::aside::{self, Aside};
 use super::kv::{Batch, Store, Tree};
 use super::lock::FolderLock;
 use super::memory::MemoryStore;
@@ -21,7 +21,7 @@ use super::stat::StatStore;
 use super::tuning::Tuning;
 use super::{StoreError, chunks};
 
-const FOLDER: &str = "store";
+pub(super) const FOLDER: &str = "store";
 const META: &str = "meta";
 const TREE_PREFIX: &str = "tree/";
 /// Version of the store as a whole, entry `format` of tree `meta`.
@@ -29,11 +29,11 @@ const FORMAT: u32 = 1;
 
 /// The store of one data folder.
 pub struct Database {
-    store: Arc<dyn Store>,
-    meta: Arc<dyn Tree>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) meta: Arc<dyn Tree>,
     cache: Arc<PageCache>,
     tuning: Tuning,
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
     _lock: Option<FolderLock>,
 }
 
@@ -47,22 +47,11 @@ pub struct Opened {
     pub rebuilt: Option<Aside>,
 }
 
-/// Something damaged that was moved out of the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// Where it is now.
-    pub path: PathBuf,
-    /// What was wrong.
-    pub reason: String,
-    /// Records that could be read and are in `path`.
-    pub records: u64,
-}
-
 impl Database {
     /// Opens the store of the data folder `folder`, making both where there are none.
     ///
-    /// A store that cannot be opened is renamed to `store.corrupt-<time>`; an empty one takes its
-    /// place, to be filled from the logs.
+    /// A store that cannot be opened is renamed to `store.corrupt-<time>`, what can be read of it is
+    /// exported beside it, and an empty one takes its place, to be filled from the logs.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another host has the folder, [`StoreError::Newer`],
@@ -78,41 +67,40 @@ impl Database {
     pub fn open_tuned(folder: &Path, tuning: Tuning) -> Result<Opened, StoreError> {
         std::fs::create_dir_all(folder).map_err(StoreError::io(format!("make {folder:?}")))?;
         let lock = FolderLock::take(folder)?;
-        let mut rebuilt = None;
-        let (mut database, stats) = loop {
-            match Self::open_sound(folder, tuning) {
-                Ok(sound) => break sound,
-                Err(error @ (StoreError::Backend { .. } | StoreError::Damaged { .. }))
-                    if rebuilt.is_none() =>
-                {
-                    let aside = rename_aside(&folder.join(FOLDER), error.to_string())?;
-                    tracing::error!(
-                        "the store could not be opened ({}); it was moved to {:?}, and all \
-                         statistics are rebuilt from the logs",
-                        aside.reason,
-                        aside.path
-                    );
-                    rebuilt = Some(aside);
-                }
-                Err(error) => return Err(error),
+        let (mut sound, mut rebuilt) = (Self::open_sound(folder, tuning), None);
+        if let Err(error) = &sound
+            && error.is_damage()
+        {
+            let (aside, renewed) = aside::set_store_aside(&folder.join(FOLDER), error.to_string())?;
+            sound = Self::open_sound(folder, tuning);
+            if let Ok((database, _)) = &sound {
+                database.remember(&renewed)?;
             }
-        };
+            rebuilt = Some(aside);
+        }
+        let (mut database, stats) = sound?;
         database._lock = Some(lock);
         Ok(Opened { database, stats, rebuilt })
     }
 
     /// Opens the store of `folder`, and each statistic once: the database may open though what is in
-    /// it cannot be read. A statistic that is damaged by itself is set aside by itself.
+    /// it cannot be read. A statistic that is damaged by itself is set aside by itself, also one of
+    /// which a page was found damaged since its last opening.
     fn open_sound(
         folder: &Path,
         tuning: Tuning,
     ) -> Result<(Self, BTreeMap<String, StatStore>), StoreError> {
         let store = Arc::new(SledStore::open(&folder.join(FOLDER))?);
         let database = Self::over(store, tuning, Some(folder.to_owned()), None)?;
+        for (ident, reason) in database.marked_damaged()? {
+            database.set_aside(&ident, &reason)?;
+        }
         let mut stats = BTreeMap::new();
         for ident in database.idents()? {
             match database.open_stored(&ident) {
-                Err(StoreError::Damaged { what, .. }) => drop(database.set_aside(&ident, &what)?),
+                Err(error) if error.is_damage() => {
+                    drop(database.set_aside(&ident, &error.to_string())?);
+                }
                 outcome => drop(stats.insert(ident, outcome?)),
             }
         }
@@ -250,50 +238,6 @@ impl Database {
         Ok(())
     }
 
-    /// Moves a damaged statistic out of the way: what of its records can be read goes to a file in
-    /// `store.corrupt-<time>`, its trees are removed, and it begins anew.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`], [`StoreError::Io`].
-    pub fn set_aside(&self, ident: &str, reason: &str) -> Result<Aside, StoreError> {
-        let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
-        let path = corrupt_path(&folder.join(FOLDER));
-        std::fs::create_dir_all(&path).map_err(StoreError::io(format!("make {path:?}")))?;
-        let mut records = 0;
-        let prefix = format!("p/{ident}@");
-        let names = self.store.trees()?.into_iter().filter(|name| name.starts_with(&prefix));
-        let names: Vec<_> = names.collect();
-        for name in &names {
-            let file = path.join(name.replace('/', "_") + ".jsonl");
-            let io = || StoreError::io(format!("write {file:?}"));
-            let mut out = BufWriter::new(std::fs::File::create(&file).map_err(io())?);
-            let tree = self.store.tree(name)?;
-            for entry in tree.scan(b"") {
-                // The rest cannot be reached; what came before it can be kept.
-                let Ok((key, value)) = entry else { break };
-                let line = serde_json::json!({
-                    "key": chunks::hex(&key),
-                    "value": chunks::hex(&value),
-                });
-                writeln!(out, "{line}").map_err(io())?;
-                records += 1;
-            }
-            out.into_inner().map_err(|error| io()(error.into_error()))?.sync_all().map_err(io())?;
-        }
-        let mut batch = Batch::default();
-        batch.remove(tree_entry(ident).into_bytes());
-        self.meta.apply(batch)?;
-        for name in &names {
-            self.store.drop_tree(name)?;
-        }
-        let reason = reason.to_owned();
-        tracing::error!(
-            "statistic {ident} is damaged ({reason}); {records} records were saved to {path:?}, \
-             and it is rebuilt from the logs"
-        );
-        Ok(Aside { path, reason, records })
-    }
-
     /// Counts the starts of the host: the first number of the versions of answers.
     ///
     /// # Errors
@@ -371,30 +315,10 @@ impl Database {
     }
 }
 
-fn tree_entry(ident: &str) -> String {
+pub(super) fn tree_entry(ident: &str) -> String {
     format!("{TREE_PREFIX}{ident}")
 }
 
 pub(super) fn tree_name(manifest: &StatManifest) -> String {
     format!("p/{}@{}.{}", manifest.ident, manifest.model_version, manifest.fold_version)
-}
-
-fn rename_aside(path: &Path, reason: String) -> Result<Aside, StoreError> {
-    let aside = corrupt_path(path);
-    std::fs::rename(path, &aside).map_err(StoreError::io(format!("rename {path:?}")))?;
-    Ok(Aside { path: aside, reason, records: 0 })
-}
-
-/// `store.corrupt-<time>`, with a number behind it where that exists already.
-fn corrupt_path(path: &Path) -> PathBuf {
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let name = |number: usize| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".corrupt-{now}"));
-        if number > 0 {
-            name.push(format!("-{number}"));
-        }
-        PathBuf::from(name)
-    };
-    (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }

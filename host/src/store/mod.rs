@@ -6,6 +6,7 @@
 //! change and never stop a commit. Nothing here calls a plugin or knows a log.
 //! The layout is written in `docs/store-format.md`.
 
+mod aside;
 mod changes;
 mod chunks;
 mod commit;
@@ -35,9 +36,10 @@ mod table;
 mod tuning;
 
 pub use self::sled::SledStore;
+pub use aside::{Aside, Renewed};
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
-pub use database::{Aside, Database, Opened};
+pub use database::{Database, Opened};
 pub use error::StoreError;
 pub use export::{ExportedStat, export};
 pub use import::{AsBase, ImportError, ImportOptions, Imported, import};

@@ -51,6 +51,42 @@ pub struct Position {
     pub rejects: BTreeMap<Reject, u64>,
     /// Largest event time folded from it, µs since 1970.
     pub largest_time_us: Option<i64>,
+    /// Some of the places it passed, ascending, each with the largest event time before it, µs since
+    /// 1970: what is known of messages that the log drops later.
+    pub passed: Vec<(Offset, i64)>,
+}
+
+/// Most places of a position that are remembered.
+const PASSED_MOST: usize = 32;
+
+impl Position {
+    /// The largest event time of what was folded before `offset`, or a larger one; none = unknown.
+    pub(crate) fn largest_before(&self, offset: Offset) -> Option<i64> {
+        let at = self.passed.iter().find(|(passed, _)| *passed >= offset);
+        at.map(|(_, largest_us)| *largest_us).or(self.largest_time_us)
+    }
+
+    /// Remembers that nothing before `offset` is of a larger event time than `largest_us`.
+    ///
+    /// The nearer the past, the closer are the places that stay remembered.
+    pub(crate) fn pass(&mut self, offset: Offset, largest_us: i64) {
+        match self.passed.last_mut() {
+            Some(last) if last.1 >= largest_us => last.0 = last.0.max(offset),
+            _ => self.passed.push((offset, largest_us)),
+        }
+        if self.passed.len() <= PASSED_MOST {
+            return;
+        }
+        let share = |pair: &[(Offset, i64)]| {
+            let (gap, age) = (pair[1].1.abs_diff(pair[0].1), largest_us.abs_diff(pair[0].1));
+            gap as f64 / age as f64
+        };
+        let shares = self.passed.windows(2).map(share).enumerate();
+        // Without a place its messages count as those before the next one.
+        if let Some((least, _)) = shares.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            self.passed.remove(least);
+        }
+    }
 }
 
 /// A span of event time of one log that was not folded.

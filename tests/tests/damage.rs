@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use statmill_tests::{ndjson, plugins, write};
+use statmill::store::SledStore;
+use statmill::store::kv::{Batch, Store};
+use statmill_tests::{Running, failure, ndjson, output, plugins, start, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -155,4 +158,127 @@ fn after_any_damage_the_rows_are_those_of_an_undamaged_run() {
     }
     println!("of 40 damages {loud} were told at the start, {late} by a reader");
     assert!(loud > 0);
+}
+
+const STAT: &str = "activity-users";
+
+/// Changes a byte of every page of rows of `STAT`, so that nothing but its own checksum tells.
+fn damage_pages(store: &Path) {
+    let store = SledStore::open(store).unwrap();
+    let prefix = format!("p/{STAT}@");
+    let name = store.trees().unwrap().into_iter().find(|name| name.starts_with(&prefix)).unwrap();
+    let tree = store.tree(&name).unwrap();
+    let mut batch = Batch::default();
+    for page in tree.scan(b"g/") {
+        let (key, mut value) = page.unwrap();
+        *value.last_mut().unwrap() ^= 1;
+        batch.put(key, value);
+    }
+    assert!(!batch.is_empty());
+    tree.apply(batch).unwrap();
+    store.sync().unwrap();
+}
+
+fn set_aside(data: &Path) -> bool {
+    let mut entries = std::fs::read_dir(data).unwrap();
+    entries.any(|it| it.unwrap().file_name().to_str().unwrap().starts_with("store.corrupt-"))
+}
+
+#[test]
+fn a_page_that_a_command_finds_damaged_is_made_anew_by_the_next_run() {
+    let scene = Scene::new();
+    let expected = scene.rows().unwrap();
+    damage_pages(&scene.store());
+    let data = scene.data();
+    let show = ["show", STAT, "--data", data.to_str().unwrap()];
+    let said_so = failure(PROGRAM, &show);
+    assert!(said_so.contains("is damaged: ") && said_so.contains("rebuilds it"), "{said_so}");
+    let _ = output(PROGRAM, &["show", "activity-volume", "--data", data.to_str().unwrap()]);
+    let ended = scene.run();
+    assert!(said(&ended).contains("ERROR") && said(&ended).contains("rebuilt from the logs"));
+    assert!(ended.status.success() && set_aside(&data));
+    assert_eq!(scene.rows().unwrap(), expected);
+}
+
+/// The rows of `STAT` over HTTP, or the status and body of the problem.
+fn ask(running: &Running) -> Result<String, (u16, String)> {
+    let url = format!("{}/api/{STAT}?format=csv&rows_per_page=10000", running.url);
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut answer = agent.get(url).call().unwrap();
+    let (status, text) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
+    if status == 200 { Ok(text) } else { Err((status, text)) }
+}
+
+#[test]
+fn a_page_that_a_query_finds_damaged_is_a_clear_problem_and_is_made_anew_at_once() {
+    let scene = Scene::new();
+    let args = scene.args();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let running = start(PROGRAM, &args, &[]).unwrap();
+    let expected = ask(&running).unwrap();
+    assert!(running.stop());
+    damage_pages(&scene.store());
+
+    let running = start(PROGRAM, &args, &[]).unwrap();
+    let (status, problem) = ask(&running).unwrap_err();
+    assert_eq!(status, 503, "{problem}");
+    assert!(problem.contains("is damaged: ") && problem.contains("rebuilds it"), "{problem}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ask(&running).as_ref() != Ok(&expected) {
+        assert!(Instant::now() < deadline, "not made anew: {:?}", ask(&running));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = running.status();
+    let stats = status["stats"].as_array().unwrap();
+    let stat = stats.iter().find(|stat| stat["ident"] == STAT).unwrap();
+    assert!(stat["last_error"]["text"].as_str().unwrap().contains("is damaged"), "{stat:#}");
+    assert!(running.stop() && set_aside(&scene.data()));
+}
+
+#[test]
+fn what_the_log_no_longer_holds_of_damaged_rows_is_a_loud_error_and_a_recorded_loss() {
+    let scene = Scene::new();
+    let file = scene.folder.path().join("messages.ndjson");
+    std::fs::rename(&file, scene.folder.path().join("messages.ndjson.1")).unwrap();
+    std::fs::write(&file, ndjson(3000..4000)).unwrap();
+    assert!(scene.run().status.success());
+    std::fs::remove_file(scene.folder.path().join("messages.ndjson.1")).unwrap();
+    damage_pages(&scene.store());
+    assert!(scene.rows().is_err());
+
+    let ended = scene.run();
+    let text = said(&ended);
+    assert!(!ended.status.success(), "{text}");
+    assert!(text.contains("not everything can be counted again"), "{text}");
+    assert!(text.contains("no longer reaches back to its start"), "{text}");
+    let stats =
+        output(PROGRAM, &["stats", "--data", scene.data().to_str().unwrap(), "--format", "json"]);
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    let stat = stats.as_array().unwrap().iter().find(|stat| stat["ident"] == STAT).unwrap();
+    assert!(stat["skipped"][0]["reason"].as_str().unwrap().contains("damaged"), "{stat:#}");
+    assert_eq!(stat["complete_until"], "1970-01-01T00:00:00Z", "{stat:#}");
+    // Told once; from then on it is recorded.
+    assert!(scene.run().status.success());
+}
+
+#[test]
+fn what_is_readable_of_a_store_that_cannot_be_opened_is_exported_beside_it() {
+    let scene = Scene::new();
+    let expected = scene.rows().unwrap();
+    std::fs::write(scene.store().join("conf"), b"no configuration at all").unwrap();
+    let ended = scene.run();
+    assert!(ended.status.success() && said(&ended).contains("was exported to"), "{}", said(&ended));
+    assert_eq!(scene.rows().unwrap(), expected);
+    let entries = std::fs::read_dir(scene.data()).unwrap().map(|it| it.unwrap().path());
+    let readable = entries.into_iter().find(|it| it.extension().is_some_and(|it| it == "readable"));
+    let export = readable.unwrap().join(format!("{STAT}.jsonl"));
+    // It is an export like any other: another data folder takes it.
+    let other = scene.folder.path().join("other");
+    let logs = scene.data().join("logs");
+    copy(&logs, &other.join("logs"));
+    let _ =
+        output(PROGRAM, &["import", export.to_str().unwrap(), "--data", other.to_str().unwrap()]);
+    let show = |data: &Path| output(PROGRAM, &["show", STAT, "--data", data.to_str().unwrap()]);
+    assert_eq!(show(&other), show(&scene.data()));
 }

@@ -35,6 +35,7 @@ use statmill_plugin_api::manifest::FieldKind;
 use self::commit::CommitWork;
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
 use self::stat::{Control, StatShared};
 pub(crate) use self::status::complete_at_rest;
@@ -177,9 +178,9 @@ impl Engine {
 
         let mut lost = Vec::new();
         for stat in &stats {
-            let readable = inputs.iter().filter(|input| input.read_by(&stat.ident));
-            let logs: Vec<&dyn Log> = readable.map(|input| &*input.log).collect();
-            lost.extend(renewal::record_losses(&database, &mut stat.store.lock(), &logs)?);
+            let read = inputs.iter().filter(|input| input.read_by(&stat.ident));
+            let read = read.map(|input| (&*input.log, input.readers.is_some())).collect::<Vec<_>>();
+            lost.extend(renewal::begin(&database, stat, &mut stat.store.lock(), &read)?);
         }
         // Whoever comes later had no rows in a store that was set aside as a whole.
         database.forget_renewed("")?;
@@ -264,10 +265,14 @@ impl Engine {
             self.shared.lanes.wait_none();
             self.flush();
             renewal::report_damage(&self.shared);
+            let pending = || self.shared.pending_faults.load(Ordering::SeqCst) > 0;
             // A fault met in the last batches starts new lanes.
-            if self.shared.lanes.none() && self.shared.pending_faults.load(Ordering::SeqCst) == 0 {
+            if self.shared.lanes.none() && !pending() {
                 rebuild::swap_those_level(&self.shared);
-                return;
+                renewal::report_damage(&self.shared);
+                if !pending() {
+                    return;
+                }
             }
         }
     }
@@ -370,8 +375,9 @@ impl Shared {
     }
 
     /// The logs that the stat `ident` reads.
-    fn logs_of(&self, ident: &str) -> impl Iterator<Item = &dyn Log> {
-        self.logs.iter().filter(move |slot| slot.read_by(ident)).map(|slot| &*slot.log)
+    fn logs_of(&self, ident: &str) -> Vec<rebuild::Read<'_>> {
+        let read = self.logs.iter().filter(|slot| slot.read_by(ident));
+        read.map(|slot| (&*slot.log, slot.readers.is_some())).collect()
     }
 
     /// Idents of the stats that run.

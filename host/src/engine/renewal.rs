@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use super::commit::raise_floors;
 use super::reach::{Gone, gone, gone_from_start};
 use super::stat::{Fault, StatShared};
-use super::{Shared, resume};
+use super::{Shared, complete_at_rest, rebuild, resume};
 use crate::clock::now_us;
 use crate::log::Log;
-use crate::query::UtcTime;
+use crate::query::{StatState, UtcTime};
 use crate::store::{Database, Renewed, Span, StatRecord, StatStore, StoreError};
 
 /// Reports every stat of which a fold or a query has found something damaged.
@@ -42,22 +42,35 @@ pub(super) fn renew(
         database.set_aside(&stat.ident, reason)?;
     }
     *store = resume::begin(database, &stat.manifest, beside)?;
-    if !beside {
-        let logs: Vec<&dyn Log> = shared.logs_of(&stat.ident).collect();
-        shared.lost.lock().extend(record_losses(database, &mut store, &logs)?);
-    }
     *stat.written.write() = store.handle();
     if !beside {
         *stat.served.write() = store.handle();
     }
+    let lost = begin(database, stat, &mut store, &shared.logs_of(&stat.ident))?;
+    shared.lost.lock().extend(lost);
     drop(store);
     stat.damage_reported.store(false, Ordering::Release);
     Ok(())
 }
 
-/// Writes down what a stat that was set aside had counted and `logs` cannot give again; answers with
-/// that in words. Nothing for a stat that was not.
-pub(super) fn record_losses(
+/// Decides what a stat that is made anew keeps of other rows, and writes down what `logs` cannot give
+/// again; answers with that in words. Nothing for a stat that goes on.
+pub(super) fn begin(
+    database: &Database,
+    stat: &StatShared,
+    store: &mut StatStore,
+    logs: &[rebuild::Read<'_>],
+) -> Result<Vec<String>, StoreError> {
+    if stat.rebuilding() {
+        let complete = complete_at_rest(database, &stat.ident);
+        let words = rebuild::begin(store, &stat.served(), logs, complete.time_us())?;
+        stat.set_state(StatState::Rebuilding, words);
+    }
+    let logs: Vec<&dyn Log> = logs.iter().map(|(log, _)| *log).collect();
+    record_losses(database, store, &logs)
+}
+
+fn record_losses(
     database: &Database,
     store: &mut StatStore,
     logs: &[&dyn Log],

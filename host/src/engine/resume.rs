@@ -241,6 +241,8 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
         // A new stat's cutoff was made at its birth, a moment ago; a known stat's moves only with a jump.
         match known {
             None => record.cutoff_us.unwrap_or(i64::MIN),
+            // A rebuild reaches back as far as the rows it replaces, however long it takes.
+            Some(_) if stat.rebuilding() => record.cutoff_us.unwrap_or(i64::MIN),
             Some(_) => cutoff(&stat.manifest, now).unwrap_or(i64::MIN),
         }
     });

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::{SourceOptions, Sources, mapping};
 use crate::clock::now_us;
-use crate::engine::{LogInput, Need, cutoff, plan_fills};
+use crate::engine::{LogInput, Need, cutoff, cutoff_beside, plan_fills};
 use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
@@ -98,11 +98,12 @@ fn needs(
     let now = now_us();
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
-        let stored = stats.get(&manifest.ident).filter(|stat| stat.is_of(manifest));
-        let record = stored.map(StatStore::record);
-        let from_us = match record {
-            Some(record) => record.cutoff_us,
-            None => cutoff(manifest, now),
+        let stored = stats.get(&manifest.ident);
+        let record = stored.filter(|stat| stat.is_of(manifest)).map(StatStore::record);
+        let from_us = match (record, stored) {
+            (Some(record), _) => record.cutoff_us,
+            (None, Some(old)) => cutoff_beside(cutoff(manifest, now), old.record()),
+            (None, None) => cutoff(manifest, now),
         };
         if record.is_none() {
             for fill in fills {

@@ -24,6 +24,8 @@ use super::{StoreError, chunks};
 pub(super) const FOLDER: &str = "store";
 const META: &str = "meta";
 const TREE_PREFIX: &str = "tree/";
+/// Entries of tree `meta`: names of trees that others have replaced.
+const REPLACED: &str = "replaced/";
 /// Version of the store as a whole, entry `format` of tree `meta`.
 const FORMAT: u32 = 1;
 
@@ -95,6 +97,7 @@ impl Database {
         for (ident, reason) in database.marked_damaged()? {
             database.set_aside(&ident, &reason)?;
         }
+        database.drop_replaced()?;
         let mut stats = BTreeMap::new();
         for ident in database.idents()? {
             match database.open_stored(&ident) {
@@ -214,12 +217,29 @@ impl Database {
         Ok(self.active(&manifest.ident)?.map(|name| name == tree_name(manifest)))
     }
 
-    /// Lets `stat` serve from now on.
+    /// Lets `stat` serve from now on. The rows that served before may still be read; the next start
+    /// drops them.
     ///
     /// # Errors
     /// [`StoreError::Backend`].
     pub fn activate(&self, stat: &StatStore) -> Result<(), StoreError> {
-        self.put_meta(&tree_entry(stat.ident()), stat.tree_name().as_bytes())
+        let mut batch = Batch::default();
+        let before = self.active(stat.ident())?.filter(|name| name != stat.tree_name());
+        if let Some(name) = before {
+            batch.put(format!("{REPLACED}{name}").into_bytes(), Vec::new());
+        }
+        let entry = tree_entry(stat.ident()).into_bytes();
+        batch.put(entry, stat.tree_name().as_bytes().to_vec());
+        self.meta.apply(batch)
+    }
+
+    /// Removes the trees that others have replaced: should their version come back, it is made anew.
+    fn drop_replaced(&self) -> Result<(), StoreError> {
+        for (entry, _) in self.scan_meta(REPLACED)? {
+            self.store.drop_tree(&entry[REPLACED.len()..])?;
+            self.remove_meta(&entry)?;
+        }
+        Ok(())
     }
 
     /// Removes the trees of a statistic that do not serve: those of earlier versions, and what an

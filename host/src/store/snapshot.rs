@@ -1,5 +1,6 @@
 //! What readers hold: the rows and the record of one commit, unchanged for as long as they like.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -24,8 +25,8 @@ pub struct Snapshot {
     pub(crate) record: Arc<StatRecord>,
     pub(crate) tables: Vec<Table>,
     pub(crate) pages: Pages,
-    /// Rows of more than one shard are stored.
-    pub(crate) sharded: bool,
+    /// Shards that ever wrote rows.
+    pub(crate) shards: BTreeSet<u16>,
     pub(crate) pin: Arc<Pin>,
 }
 
@@ -54,6 +55,11 @@ impl Snapshot {
         self.pages.damage.found()
     }
 
+    /// Rows of more than one shard are stored.
+    fn sharded(&self) -> bool {
+        self.shards.len() > 1
+    }
+
     /// Number of the commit.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -72,7 +78,7 @@ impl Snapshot {
     /// [`StoreError::Damaged`], [`StoreError::Backend`].
     pub fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, StoreError> {
         let Some(table) = self.tables.get(model) else { return Ok(0) };
-        if self.sharded {
+        if self.sharded() {
             // A key may lie in several shards: only reading tells.
             return self
                 .scan(model, bounds, Order::Asc, 0)
@@ -89,9 +95,9 @@ impl Snapshot {
         let none = Table::default();
         let table = self.tables.get(model).unwrap_or(&none);
         let bounds = bounds.above(table.floor_us);
-        let by_directory = if self.sharded { 0 } else { skip };
+        let by_directory = if self.sharded() { 0 } else { skip };
         let merge = Merge::new(table, &self.pages, bounds, order, by_directory);
-        let shards = self.sharded.then(|| self.models.clone());
+        let shards = self.sharded().then(|| self.models.clone());
         Rows::new(merge, shards, model, skip - by_directory, self.pin.clone())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A worker owns it and nobody else changes it ([`super::commit`]); readers hold [`Snapshot`]s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -13,7 +13,7 @@ use super::database::tree_name;
 use super::garbage::Garbage;
 use super::kv::{Batch, Tree};
 use super::layout::{Layout, get_json, put_json};
-use super::models::{StoredModel, stored_models};
+use super::models::{StoredModel, same_rows, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
 use super::rows::{RowSet, overlay, overlay_all};
@@ -81,7 +81,7 @@ impl StatStore {
             record: record.clone(),
             tables: Vec::new(),
             pages: pages.clone(),
-            sharded: false,
+            shards: BTreeSet::new(),
             pin: garbage.next_pin(),
         };
         let mut stat = Self {
@@ -242,7 +242,7 @@ impl StatStore {
             record: self.record.clone(),
             tables: self.tables.clone(),
             pages: self.pages.clone(),
-            sharded: self.layout.shards.len() > 1,
+            shards: self.layout.shards.clone(),
             pin: self.garbage.next_pin(),
         };
         *self.published.write() = Arc::new(snapshot);
@@ -289,13 +289,7 @@ fn put_manifest(
 /// Rows can be read by another manifest only if their keys and values mean the same.
 fn same_models(stored: &StatManifest, now: &StatManifest) -> Result<(), StoreError> {
     let (old, new) = (stored_models(stored), stored_models(now));
-    let same = |old: &StoredModel, new: &StoredModel| {
-        old.name == new.name
-            && old.model.window_s == new.model.window_s
-            && old.model.dimensions == new.model.dimensions
-            && old.model.measures == new.model.measures
-    };
-    let differs = old.iter().zip(&new).find(|(old, new)| !same(old, new)).map(|(_, new)| new);
+    let differs = old.iter().zip(&new).find(|(old, new)| !same_rows(old, new)).map(|(_, new)| new);
     let extra = || (old.len() != new.len()).then(|| new.last().or(old.last())).flatten();
     match differs.or_else(extra) {
         None => Ok(()),

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use statmill_tests::{message, ndjson, output, plugins};
+use statmill_tests::{Running, message, ndjson, output, plugins, start};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -171,6 +172,58 @@ fn kept_rows_are_kept_through_a_second_rebuild() {
     // Back to the version before: its rows are made anew as well, from the same log.
     scene.run_well("data", &scene.old, &[]);
     assert_same(&scene.rows("odd-hourly"), &old);
+}
+
+/// Waits until `odd-hourly` is live with `messages` accepted, and stops the host.
+fn stop_when_level(running: Running, messages: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = running.status();
+        let stats = status["stats"].as_array().unwrap();
+        let stat = stats.iter().find(|stat| stat["ident"] == "odd-hourly").unwrap();
+        let positions = stat["positions"].as_object().unwrap().values();
+        let accepted: u64 = positions.map(|at| at["messages"].as_u64().unwrap()).sum();
+        if stat["state"] == "live" && accepted >= messages {
+            break;
+        }
+        assert!(Instant::now() < deadline, "not level: {stat:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(running.stop());
+}
+
+#[test]
+fn what_a_shorter_history_gives_once_more_is_not_counted_beside_the_kept_rows() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, history) = (path("data"), format!("file:{}", path("history.ndjson")));
+    let begin = |plugins: &TempDir| {
+        let plugins = plugins.path().to_str().unwrap();
+        let args = ["--source", "http:live", "--history", &history, "--data", &data];
+        let more = ["--checkpoint", "5ms", "--durable-every", "20ms", "--plugins", plugins];
+        start(PROGRAM, &[&args[..], &more].concat(), &[]).unwrap()
+    };
+    let send = |running: &Running, messages: std::ops::Range<u64>| {
+        let url = format!("{}/ingest/live", running.url);
+        let post = ureq::post(url).header("Content-Type", "application/x-ndjson");
+        assert_eq!(post.send(ndjson(messages)).unwrap().status(), 202);
+    };
+    std::fs::write(path("history.ndjson"), ndjson(0..4_000)).unwrap();
+    let running = begin(&plugins(&["odd-plugin"]));
+    send(&running, 4_000..12_000);
+    stop_when_level(running, 12_000);
+    let old = rows(data.as_ref(), "odd-hourly");
+
+    std::fs::remove_dir_all(path("data/fills")).unwrap();
+    std::fs::write(path("history.ndjson"), ndjson(3_000..4_000)).unwrap();
+    let running = begin(&plugins(&["odd-plugin-next"]));
+    stop_when_level(running, 1_000 + 8_000);
+    let kept = |time: &str| time < "2017-07-15T00:00:00Z";
+    let expected: Rows = old
+        .iter()
+        .map(|(key, count)| (key.clone(), if kept(&key.1) { *count } else { 2 * count }))
+        .collect();
+    assert_same(&rows(data.as_ref(), "odd-hourly"), &expected);
 }
 
 #[test]

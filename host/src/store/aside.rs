@@ -197,25 +197,24 @@ pub(super) fn set_store_aside(
     let readable = with_suffix(&aside, ".readable");
     let known = |record| Renewed { reason: reason.clone(), record };
     let mut renewed = vec![(String::new(), known(None))];
-    let mut rows = 0;
-    match export_copy(&aside, &readable) {
-        Ok(exported) => {
-            rows = exported.rows;
-            let records = exported.stats.into_iter();
-            renewed.extend(records.map(|(ident, record)| (ident, known(record))));
-            tracing::error!(
-                "the store could not be opened ({reason}); it was moved to {aside:?}, what can be read \
-                 of it ({rows} rows of {} statistics, and loose records of {}) was exported to \
-                 {readable:?}, and all statistics are rebuilt from the logs",
-                exported.whole,
-                renewed.len() - 1 - exported.whole,
-            );
-        }
-        Err(error) => tracing::error!(
-            "the store could not be opened ({reason}); it was moved to {aside:?}, nothing of it can be \
-             exported ({error}), and all statistics are rebuilt from the logs"
+    let exported = export_copy(&aside, &readable);
+    let exported_in_words = match &exported {
+        Ok(Exported { stats, .. }) if stats.is_empty() => "nothing of it can be read".to_owned(),
+        Ok(Exported { stats, whole, rows }) => format!(
+            "what can be read of it ({rows} rows of {whole} statistics, and loose records of {}) was \
+             exported to {readable:?}",
+            stats.len() - whole
         ),
-    }
+        Err(error) => format!("nothing of it can be exported ({error})"),
+    };
+    tracing::error!(
+        "the store could not be opened ({reason}); it was moved to {aside:?}, {exported_in_words}, and \
+         all statistics are rebuilt from the logs"
+    );
+    // Stays where there is something in it.
+    let _ = std::fs::remove_dir(&readable);
+    let Exported { stats, rows, .. } = exported.unwrap_or_default();
+    renewed.extend(stats.into_iter().map(|(ident, record)| (ident, known(record))));
     Ok((Aside { path: aside, reason, readable, records: rows }, renewed))
 }
 

@@ -1,13 +1,19 @@
-//! What commits, starts and reads cost: `cargo bench -p statmill --bench store -- [ROWS] [CHECKPOINTS]`.
+//! What commits, starts and reads cost: `cargo bench -p statmill --bench store -- [PART] [ROWS] [CHECKPOINTS]`.
 //!
-//! First the checkpoint of DESIGN §12: ten statistics of 10,000 rows, 1,000 of them changed by each
-//! checkpoint, CHECKPOINTS (400) of them back to back. Then one statistic of ROWS rows (1,000,000): filling
-//! it, opening it again, reading a page of 100 rows out of its middle. Both once more with an index.
+//! PART is one of these, or none for all:
+//! - `checkpoints`: ten statistics of 10,000 rows, 1,000 of them changed by each checkpoint, CHECKPOINTS
+//!   (400) of them back to back; once more with an index;
+//! - `large`: one statistic of ROWS rows (1,000,000): filling it, opening it again, reading a page of 100
+//!   rows out of its middle; once more with an index;
+//! - `restart`: a process fills one statistic of ROWS rows and is killed; then a host starts on the
+//!   folder, and answers.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use statmill::Host;
 use statmill::store::{Database, KeyBounds, Order, StatStore};
 use statmill_plugin_api::aggregate::{Count, MeasureOptions, Moments, Stamp3, State};
 use statmill_plugin_api::encoding::{BlockWriter, Value, encode_key};
@@ -20,13 +26,23 @@ const DIRTY: usize = 1_000;
 
 fn main() {
     // cargo adds `--bench`.
-    let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
     let rows = numbers.next().unwrap_or(1_000_000);
-    let rounds = numbers.next().unwrap_or(400);
-    checkpoints(rounds, None);
-    checkpoints(rounds, Some("count"));
-    large(rows, None);
-    large(rows, Some("count"));
+    let commits = numbers.next().unwrap_or(400);
+    if let Some(folder) = std::env::var_os(FILL) {
+        fill_and_die(folder.as_ref(), rows);
+    }
+    let parts: [(&str, &dyn Fn()); 3] = [
+        ("checkpoints", &|| {
+            [None, Some("count")].into_iter().for_each(|index| checkpoints(commits, index))
+        }),
+        ("large", &|| [None, Some("count")].into_iter().for_each(|index| large(rows, index))),
+        ("restart", &|| restart(rows)),
+    ];
+    let named = |name| arguments.iter().any(|argument| argument == name);
+    let all = !parts.iter().any(|(name, _)| named(*name));
+    parts.iter().filter(|(name, _)| all || named(*name)).for_each(|(_, part)| part());
 }
 
 fn checkpoints(checkpoints: u64, index: Option<&str>) {
@@ -74,18 +90,74 @@ fn checkpoints(checkpoints: u64, index: Option<&str>) {
     println!("  open {opened:.1?}, with {} statistics {:.1?}", stats.len(), start.elapsed());
 }
 
+/// The folder that a process started by [`restart`] fills.
+const FILL: &str = "STATMILL_BENCH_FILL";
+/// Rows of one commit where many are made.
+const AT_ONCE: u64 = 50_000;
+
+fn fill(stat: &mut StatStore, rows: u64) {
+    for from in (0..rows).step_by(AT_ONCE as usize) {
+        let keys: Vec<u64> = (from..rows.min(from + AT_ONCE)).collect();
+        commit(stat, &block(&keys, 1));
+    }
+}
+
+/// Fills a statistic, commits a little more, and ends as at SIGKILL.
+fn fill_and_die(folder: &Path, rows: u64) -> ! {
+    let database = Database::open(folder).unwrap().database;
+    let mut stat = database.open_stat(&manifest("large", None)).unwrap();
+    fill(&mut stat, rows);
+    let mut noise = noise(2);
+    for round in 0..100 {
+        let mut keys: Vec<u64> = (0..DIRTY).map(|_| noise(rows)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        commit(&mut stat, &block(&keys, round));
+    }
+    database.sync().unwrap();
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    std::process::abort();
+}
+
+fn restart(rows: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let messages = folder.path().join("messages.ndjson");
+    std::fs::write(&messages, "").unwrap();
+    let data = folder.path().join("data");
+    let program = std::env::current_exe().unwrap();
+    let mut filling = std::process::Command::new(program);
+    filling.arg(rows.to_string()).env(FILL, &data).status().unwrap();
+    println!("restart with {rows} rows, after SIGKILL; disk {} MB", disk_mb(&data));
+    let source = format!("file:{}", messages.display());
+    for time in ["first", "second"] {
+        let start = Instant::now();
+        drop(Database::open_existing(&data).unwrap());
+        println!("  {time} opening of sled alone {:.1?}", start.elapsed());
+        // Its threads let go of the file a little later.
+        std::thread::sleep(Duration::from_secs(1));
+        let start = Instant::now();
+        let builder = Host::builder().data(&data).source(&source).unwrap();
+        let host = builder.listen("127.0.0.1:0").start().unwrap();
+        let served = start.elapsed();
+        let snapshot = host.catalog().stat("large").unwrap().snapshot;
+        let start = Instant::now();
+        assert_eq!(snapshot.rows(0), rows);
+        let page = snapshot.scan(0, &KeyBounds::default(), Order::Desc, rows / 2).take(100);
+        assert_eq!(page.map(Result::unwrap).count(), 100);
+        let page = start.elapsed();
+        println!("  {time} start to serving {served:.1?}, a page {page:.1?}, rss {} MB", rss_mb());
+        host.stop();
+    }
+}
+
 fn large(rows: u64, index: Option<&str>) {
-    const AT_ONCE: u64 = 50_000;
     let folder = tempfile::tempdir().unwrap();
     let manifest = manifest("large", index);
     let start = Instant::now();
     {
         let database = Database::open(folder.path()).unwrap().database;
         let mut stat = database.open_stat(&manifest).unwrap();
-        for from in (0..rows).step_by(AT_ONCE as usize) {
-            let keys: Vec<u64> = (from..rows.min(from + AT_ONCE)).collect();
-            commit(&mut stat, &block(&keys, 1));
-        }
+        fill(&mut stat, rows);
         let (took, rss) = (start.elapsed(), rss_mb());
         println!("{rows} rows, in order: {took:.1?}, rss {rss} MB, index {index:?}");
         let mut noise = noise(2);

@@ -14,7 +14,7 @@ use crate::query::{
     Catalog, CompleteUntil, ComputedViews, HostStatus, PluginReport, StatState, StatStatus,
     StatView, Status, UtcTime,
 };
-use crate::store::{Database, Snapshot, StoreError};
+use crate::store::{Database, Snapshot, StatStore, StoreError};
 
 /// The stats of a running host; those without a plugin are there as well, detached.
 pub(crate) struct RunningCatalog {
@@ -36,18 +36,22 @@ struct Detached {
 }
 
 impl RunningCatalog {
-    /// The catalog of `engine`, whose sources take messages through `sinks`.
+    /// The catalog of `engine`, whose sources take messages through `sinks`; `stats` are those whose
+    /// plugin is not here.
     pub(crate) fn new(
         engine: &Engine,
+        stats: BTreeMap<String, StatStore>,
         loaded: &Loaded,
         sinks: BTreeMap<String, Arc<Ingest>>,
     ) -> Result<Self, StoreError> {
         let shared = Arc::clone(engine.shared());
         let boot = shared.database.next_boot()?;
-        // Only those without a plugin: a store is open once.
-        let detached = detached(&shared.database, |ident| shared.idents().all(|it| it != ident))?;
+        let detached = stats.into_iter().map(|(ident, stat)| {
+            let detached = Detached::new(&shared.database, &stat);
+            (ident, detached)
+        });
         Ok(Self {
-            detached,
+            detached: detached.collect(),
             sinks,
             views: Arc::new(ComputedViews::new(Box::new(Views::new(&shared)))),
             reports: loaded.reports.iter().map(report).collect(),
@@ -85,12 +89,7 @@ impl Catalog for RunningCatalog {
         stats.extend(self.detached.values().map(|stat| stat.status(self.boot)));
         for (ident, reason) in &self.shared.refused {
             stats.retain(|stat| stat.ident != *ident);
-            stats.push(StatStatus {
-                ident: ident.clone(),
-                state: StatState::Failed,
-                reason: Some(reason.clone()),
-                ..StatStatus::default()
-            });
+            stats.push(failed(ident, reason.clone()));
         }
         stats.sort_by(|a, b| a.ident.cmp(&b.ident));
         Status {
@@ -139,93 +138,109 @@ impl Catalog for RunningCatalog {
     }
 }
 
-/// The stats of a data folder that no host has open. No plugin is needed.
+/// The stats of a data folder that no host has open, each opened when it is asked for. No plugin is
+/// needed.
 pub struct DataFolder {
-    stats: BTreeMap<String, Detached>,
+    database: Database,
+    idents: Vec<String>,
     boot: u64,
 }
 
 impl DataFolder {
-    /// Reads the data folder `data`.
+    /// Opens the data folder `data`.
     ///
     /// # Errors
-    /// [`StoreError`]: no such folder, it is in use by a running host, or it is damaged.
+    /// [`StoreError`]: no such folder, it is in use by a running host, or it is damaged as a whole.
     pub fn open(data: &Path) -> Result<Self, StoreError> {
         let database = Database::open_existing(data)?;
-        Ok(Self { boot: database.boot()?, stats: detached(&database, |_| true)? })
-    }
-}
-
-impl Catalog for DataFolder {
-    fn idents(&self) -> Vec<String> {
-        self.stats.keys().cloned().collect()
+        Ok(Self { idents: database.idents()?, boot: database.boot()?, database })
     }
 
-    fn stat(&self, ident: &str) -> Option<StatView> {
-        self.stats.get(ident).map(|stat| stat.view(self.boot))
+    /// The stats' names, sorted.
+    #[must_use]
+    pub fn idents(&self) -> &[String] {
+        &self.idents
     }
 
-    fn status(&self) -> Status {
+    /// One stat's rows; `None` if there is no such stat.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Backend`]: its rows cannot be read.
+    pub fn stat(&self, ident: &str) -> Result<Option<StatView>, StoreError> {
+        if !self.idents.iter().any(|known| known == ident) {
+            return Ok(None);
+        }
+        let stat = self.database.open_stored(ident)?;
+        Ok(Some(Detached::new(&self.database, &stat).view(self.boot)))
+    }
+
+    /// Notes for the next start what a reader of `view` found damaged, if anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`], [`StoreError::Io`].
+    pub fn note_damage(&self, view: &StatView) -> Result<(), StoreError> {
+        note_damage(&self.database, &view.snapshot)
+    }
+
+    /// Everything that is known without a host; a stat that cannot be opened has failed.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let status = |ident: &String| match self.stat(ident) {
+            Ok(Some(view)) => StatStatus::stored(&view),
+            Ok(None) => failed(ident, "its rows are gone".to_owned()),
+            Err(error) => failed(ident, error.to_string()),
+        };
         Status {
             host: HostStatus {
                 version: env!("CARGO_PKG_VERSION").into(),
                 boot: self.boot,
                 ..HostStatus::default()
             },
-            stats: self.stats.values().map(|stat| stat.status(self.boot)).collect(),
-            logs: Vec::new(),
-            plugins: Vec::new(),
+            stats: self.idents.iter().map(status).collect(),
+            ..Status::default()
         }
     }
+}
 
-    fn ready(&self) -> bool {
-        false
-    }
+/// Notes for the next start what a reader of `snapshot` found damaged: it sets the stat aside.
+pub(crate) fn note_damage(database: &Database, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let Some(reason) = snapshot.damage() else { return Ok(()) };
+    database.mark_damaged(&snapshot.manifest().ident, reason)?;
+    database.sync()
+}
 
-    fn logs(&self) -> Vec<Arc<dyn Log>> {
-        Vec::new()
-    }
-
-    fn ingest(&self, _: &str) -> Option<Arc<Ingest>> {
-        None
-    }
-
-    fn ingest_sources(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn plugins(&self) -> Vec<PluginReport> {
-        Vec::new()
+/// What is known of a stat without rows.
+fn failed(ident: &str, reason: String) -> StatStatus {
+    StatStatus {
+        ident: ident.to_owned(),
+        state: StatState::Failed,
+        reason: Some(reason),
+        ..StatStatus::default()
     }
 }
 
 impl Detached {
+    fn new(database: &Database, stat: &StatStore) -> Self {
+        let complete_until = complete_at_rest(database, stat.ident());
+        Self { snapshot: stat.snapshot(), complete_until }
+    }
+
     fn view(&self, boot: u64) -> StatView {
         StatView {
             snapshot: Arc::clone(&self.snapshot) as _,
             version: format!("{boot}.{}", self.snapshot.version()),
             complete_until: self.complete_until,
-            state: StatState::Detached,
+            state: match self.snapshot.damage() {
+                Some(_) => StatState::Failed,
+                None => StatState::Detached,
+            },
         }
     }
 
     fn status(&self, boot: u64) -> StatStatus {
-        StatStatus::stored(&self.view(boot))
+        let reason = self.snapshot.damage().map(str::to_owned);
+        StatStatus { reason, ..StatStatus::stored(&self.view(boot)) }
     }
-}
-
-/// The stats that have rows and pass `wanted`, as they are now.
-fn detached(
-    database: &Database,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<String, Detached>, StoreError> {
-    let mut stats = BTreeMap::new();
-    for ident in database.idents()?.into_iter().filter(|ident| wanted(ident)) {
-        let snapshot = database.open_stored(&ident)?.snapshot();
-        let complete_until = complete_at_rest(database, &ident);
-        stats.insert(ident, Detached { snapshot, complete_until });
-    }
-    Ok(stats)
 }
 
 /// What became of a plugin file, in the words of the API.

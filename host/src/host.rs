@@ -64,6 +64,9 @@ pub enum HostError {
     /// A file or folder cannot be used.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
+    /// Damaged rows were made anew, but not all that they had counted can be read again.
+    #[error("not everything can be counted again: {}", .0.join("; "))]
+    Lost(Vec<String>),
     /// A source has no end, so that nothing could ever be read to it.
     #[error("source {0} has no end; leave it out, or leave out --once")]
     Endless(String),
@@ -160,13 +163,16 @@ impl Host {
     /// With `once`: waits until all sources are read to their ends, everything is committed and durable.
     ///
     /// # Errors
-    /// A source that could not be read to its end.
+    /// A source that could not be read to its end; [`HostError::Lost`], with all else committed.
     pub fn wait_finished(&self) -> Result<(), HostError> {
         debug_assert!(self.once);
         self.sources.wait_fed()?;
         self.engine.wait_finished();
         self.engine.make_durable();
-        Ok(())
+        match self.engine.shared().lost() {
+            lost if lost.is_empty() => Ok(()),
+            lost => Err(HostError::Lost(lost)),
+        }
     }
 
     /// Numbers since the start.

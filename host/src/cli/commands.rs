@@ -12,7 +12,7 @@ use crate::catalog::{DataFolder, report};
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
 use crate::loader;
-use crate::query::{self, Catalog, Limits, Status};
+use crate::query::{self, Limits, Status};
 use crate::store::{self, AsBase, Database, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -87,10 +87,11 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
         bail!("view {view:?} is computed by a plugin: ask the running host with --url");
     }
     let folder = open(&args.from)?;
-    let Some(view) = folder.stat(&args.ident) else {
+    let Some(view) = folder.stat(&args.ident)? else {
         bail!(unknown_stat(&args.ident, &folder.idents()));
     };
     let shown = table::show(&view.snapshot, &query, &Limits::none(), args.format, &mut out);
+    folder.note_damage(&view)?;
     shown.map_err(|error| match error {
         OutputError::Query(error) => error.into(),
         error => error.into(),

@@ -4,11 +4,13 @@ use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::ExportArgs;
 use super::commands::{client, unknown_stat};
+use crate::catalog::note_damage;
 use crate::config::Tokens;
 use crate::engine::complete_at_rest;
 use crate::store::{self, Database, Exported, ExportedStat, StoreError};
@@ -38,7 +40,16 @@ fn of_folder(args: &ExportArgs) -> Result<Exported> {
             complete_until_us: complete_at_rest(&database, ident).time_us(),
         })
     };
-    deliver(args.out.as_deref(), |out| Ok(store::export(wanted.iter().map(stat), out)?))
+    let mut snapshots = Vec::new();
+    let exported = deliver(args.out.as_deref(), |out| {
+        let stats = wanted.iter().map(stat).inspect(|stat| {
+            snapshots.extend(stat.as_ref().map(|stat| Arc::clone(&stat.snapshot)));
+        });
+        Ok(store::export(stats, out)?)
+    });
+    // Whoever starts a host here next must know what reading found.
+    snapshots.iter().try_for_each(|snapshot| note_damage(&database, snapshot))?;
+    exported
 }
 
 /// Lets `write` write to a file, or to standard output. A file is there under its name only once it is

@@ -56,6 +56,8 @@ pub(super) struct LogProgress {
     pub(super) messages: u64,
     pub(super) rejects: BTreeMap<Reject, u64>,
     pub(super) largest_time_us: Option<i64>,
+    /// Places it passed, ascending, and the largest event time between each and the one before it.
+    passed: Vec<(Offset, i64)>,
 }
 
 impl Progress {
@@ -74,6 +76,7 @@ impl Progress {
         }
         log.messages += (batch.offsets.len() - first) as u64;
         log.largest_time_us = log.largest_time_us.max(largest);
+        log.passed.extend(largest.map(|largest| (batch.range.end, largest)));
         for &(offset, reject) in &batch.rejects {
             if offset >= position.0 {
                 *log.rejects.entry(reject).or_default() += 1;
@@ -96,6 +99,7 @@ impl Progress {
             messages: 0,
             rejects: BTreeMap::new(),
             largest_time_us: None,
+            passed: Vec::new(),
         });
         log.end = end;
         log
@@ -120,6 +124,13 @@ impl Progress {
                 position.name = log_name(id);
             }
             position.messages += progress.messages;
+            for (offset, largest_us) in progress.passed {
+                position.pass(
+                    offset,
+                    position.largest_time_us.map_or(largest_us, |known| known.max(largest_us)),
+                );
+                position.largest_time_us = position.largest_time_us.max(Some(largest_us));
+            }
             position.largest_time_us = position.largest_time_us.max(progress.largest_time_us);
             for (reject, count) in progress.rejects {
                 *position.rejects.entry(reject).or_default() += count;

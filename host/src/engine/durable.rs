@@ -52,6 +52,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     while !shared.durable.stopping.load(Ordering::Acquire) {
         shared.durable.wait(shared.options.durable_every);
         make_durable(shared);
+        super::renewal::report_damage(shared);
         super::rebuild::swap_those_level(shared);
     }
 }

@@ -13,7 +13,9 @@ mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod reach;
 mod rebuild;
+mod renewal;
 mod resume;
 mod stat;
 mod status;
@@ -34,6 +36,7 @@ use statmill_plugin_api::manifest::FieldKind;
 use self::commit::CommitWork;
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
 use self::stat::{Control, StatShared};
 pub(crate) use self::status::complete_at_rest;
@@ -43,7 +46,7 @@ use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
 use crate::query::{StatStatus, StatView};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, StatStore, StoreError};
 
 /// Batches a worker may lie behind before its lanes wait.
 const QUEUED_BATCHES: usize = 8;
@@ -126,6 +129,8 @@ pub(crate) struct Shared {
     pending_faults: Arc<AtomicU64>,
     supervisor: Sender<Control>,
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What stats that were made anew could not count again, in words.
+    lost: Mutex<Vec<String>>,
 }
 
 /// Number of lanes that run.
@@ -136,12 +141,14 @@ struct LaneCount {
 }
 
 impl Engine {
-    /// Opens every admitted stat's rows, brings each level with `inputs` and follows them.
+    /// Takes every admitted stat's rows out of `stored` (or begins them), brings each level with
+    /// `inputs` and follows them.
     ///
     /// # Errors
     /// See [`EngineError`]. A fault of one stat is not an error of the engine: it is in its status.
     pub(crate) fn start(
         database: Arc<Database>,
+        stored: &mut BTreeMap<String, StatStore>,
         loaded: &Loaded,
         inputs: Vec<LogInput>,
         options: EngineOptions,
@@ -161,8 +168,8 @@ impl Engine {
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
             let report = (&control, &pending_faults);
-            match resume::open(&database, stats.len(), plugin, manifest, &wanted, &options, report)
-            {
+            let place = (stats.len(), plugin);
+            match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
                 Err(error) => {
                     tracing::error!(stat = manifest.ident, "not started: {error}");
@@ -171,6 +178,14 @@ impl Engine {
             }
         }
 
+        let mut lost = Vec::new();
+        for stat in &stats {
+            let read = inputs.iter().filter(|input| input.read_by(&stat.ident));
+            let read = read.map(|input| (&*input.log, input.readers.is_some())).collect::<Vec<_>>();
+            lost.extend(renewal::begin(&database, stat, &mut stat.store.lock(), &read)?);
+        }
+        // Whoever comes later had no rows in a store that was set aside as a whole.
+        database.forget_renewed("")?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
         let context = LaneContext {
@@ -207,6 +222,7 @@ impl Engine {
             pending_faults,
             supervisor: control,
             lane_threads: Mutex::default(),
+            lost: Mutex::new(lost),
             options,
         });
 
@@ -250,10 +266,15 @@ impl Engine {
         loop {
             self.shared.lanes.wait_none();
             self.flush();
+            renewal::report_damage(&self.shared);
+            let pending = || self.shared.pending_faults.load(Ordering::SeqCst) > 0;
             // A fault met in the last batches starts new lanes.
-            if self.shared.lanes.none() && self.shared.pending_faults.load(Ordering::SeqCst) == 0 {
+            if self.shared.lanes.none() && !pending() {
                 rebuild::swap_those_level(&self.shared);
-                return;
+                renewal::report_damage(&self.shared);
+                if !pending() {
+                    return;
+                }
             }
         }
     }
@@ -342,7 +363,25 @@ impl Engine {
     }
 }
 
+impl LogInput {
+    /// Whether the stat `ident` reads the log.
+    fn read_by(&self, ident: &str) -> bool {
+        self.readers.as_ref().is_none_or(|readers| readers.iter().any(|reader| reader == ident))
+    }
+}
+
 impl Shared {
+    /// What stats that were made anew could not count again, in words.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        self.lost.lock().clone()
+    }
+
+    /// The logs that the stat `ident` reads.
+    fn logs_of(&self, ident: &str) -> Vec<rebuild::Read<'_>> {
+        let read = self.logs.iter().filter(|slot| slot.read_by(ident));
+        read.map(|slot| (&*slot.log, slot.readers.is_some())).collect()
+    }
+
     /// Idents of the stats that run.
     pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
         self.stats.iter().map(|stat| stat.ident.as_str())

@@ -1,7 +1,8 @@
 //! Where each stat goes on after a start: its store, its cutoff, its place in every log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
@@ -30,32 +31,44 @@ pub(super) struct Plan {
     pub(super) behind: Option<(Offset, Vec<Target>)>,
 }
 
-/// Opens a stat's rows; a new stat gets its cutoff.
+/// Takes a stat's rows out of `stored` or begins them; a new stat gets its cutoff.
 pub(super) fn open(
     database: &Arc<Database>,
-    index: usize,
-    plugin: &Arc<Plugin>,
+    stored: &mut BTreeMap<String, StatStore>,
+    (index, plugin): (usize, &Arc<Plugin>),
     manifest: &StatManifest,
     wanted: &[(String, FieldKind)],
     options: &EngineOptions,
     (supervisor, pending_faults): (&Sender<Control>, &Arc<AtomicU64>),
 ) -> Result<Arc<StatShared>, EngineError> {
-    // Rows of another version keep serving until the new ones are level.
-    let rebuilding = database.serves(manifest)? == Some(false);
-    let mut store = open_store(database, manifest, rebuilding)?;
-    let served = if rebuilding {
-        tracing::info!(stat = manifest.ident, "its version changed: its rows are rebuilt");
-        database.open_stored(&manifest.ident)?.handle()
-    } else {
-        database.drop_inactive(&manifest.ident)?;
-        store.handle()
-    };
-    let record = store.snapshot().record().clone();
-    if record.commit == 0
-        && let Some(cutoff) = cutoff(manifest, now_us())
-    {
-        store.commit(&[], StatRecord { cutoff_us: Some(cutoff), ..record })?;
+    let ident = &manifest.ident;
+    if let Some(stat) = stored.get_mut(ident).filter(|stat| stat.is_of(manifest)) {
+        // Refused, it stays where it is, to be read without its plugin.
+        stat.go_on_under(manifest)?;
     }
+    let (store, served) = match stored.remove(ident) {
+        Some(store) if store.is_of(manifest) => {
+            database.drop_inactive(ident)?;
+            (store, None)
+        }
+        Some(old) => {
+            tracing::info!(stat = ident, "its version changed: its rows are rebuilt");
+            // Rows of another version keep serving until the new ones are level.
+            match begin(database, manifest, true) {
+                Ok(store) => (store, Some(old.handle())),
+                Err(error) => {
+                    stored.insert(ident.clone(), old);
+                    return Err(error.into());
+                }
+            }
+        }
+        None => {
+            let store = begin(database, manifest, false)?;
+            database.drop_inactive(ident)?;
+            (store, None)
+        }
+    };
+    let served = served.unwrap_or_else(|| store.handle());
     let fields = manifest
         .fields
         .iter()
@@ -87,13 +100,15 @@ pub(super) fn open(
             failures: 0,
             failed_at: 0,
         }),
+        damage_reported: AtomicBool::new(false),
         supervisor: supervisor.clone(),
         pending_faults: Arc::clone(pending_faults),
     }))
 }
 
-/// Opens the rows of this version; damaged ones are set aside, loudly, and made anew from the logs.
-fn open_store(
+/// Opens the rows of this version, or begins them with their cutoff; damaged ones are set aside,
+/// loudly, and made anew from the logs. `beside`: those of another version go on serving.
+pub(super) fn begin(
     database: &Database,
     manifest: &StatManifest,
     beside: bool,
@@ -101,24 +116,32 @@ fn open_store(
     let open = || {
         if beside { database.open_beside(manifest) } else { database.open_stat(manifest) }
     };
-    match open() {
-        Err(StoreError::Damaged { .. }) => {
-            let aside = database.set_aside(&manifest.ident, "damaged rows")?;
-            tracing::error!(
-                stat = manifest.ident,
-                "its rows are damaged and are rebuilt: {aside:?}"
-            );
-            open()
+    let mut store = match open() {
+        Err(error) if error.is_damage() => {
+            let reason = error.to_string();
+            if beside {
+                database.set_aside_beside(manifest, &reason)?;
+            } else {
+                database.set_aside(&manifest.ident, &reason)?;
+            }
+            open()?
         }
-        outcome => outcome,
+        outcome => outcome?,
+    };
+    if store.record().commit == 0
+        && let Some(cutoff) = cutoff(manifest, now_us())
+    {
+        let record = StatRecord { cutoff_us: Some(cutoff), ..store.record().clone() };
+        store.commit(&[], record)?;
     }
+    Ok(store)
 }
 
 /// Reads the rows of `stat` again, after a commit whose outcome is unknown.
 pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
-    *store = open_store(database, &stat.manifest, rebuilding)?;
+    *store = begin(database, &stat.manifest, rebuilding)?;
     *stat.written.write() = store.handle();
     if !rebuilding {
         *stat.served.write() = store.handle();
@@ -218,6 +241,8 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
         // A new stat's cutoff was made at its birth, a moment ago; a known stat's moves only with a jump.
         match known {
             None => record.cutoff_us.unwrap_or(i64::MIN),
+            // A rebuild reaches back as far as the rows it replaces, however long it takes.
+            Some(_) if stat.rebuilding() => record.cutoff_us.unwrap_or(i64::MIN),
             Some(_) => cutoff(&stat.manifest, now).unwrap_or(i64::MIN),
         }
     });

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
@@ -38,6 +38,8 @@ pub(super) struct StatShared {
     /// Number of the instance's life. A commit of an earlier life is dropped.
     pub(super) epoch: AtomicU64,
     pub(super) health: Mutex<Health>,
+    /// The supervisor was told that something is damaged.
+    pub(super) damage_reported: AtomicBool,
     /// Where faults are reported.
     pub(super) supervisor: Sender<Control>,
     /// Faults reported and not yet handled.
@@ -78,6 +80,8 @@ pub(super) enum Fault {
     Commit(String),
     #[error("messages are missing: expected offset {}, got {}", expected.0, got.0)]
     Gap { expected: Offset, got: Offset },
+    #[error("{0}")]
+    Damaged(String),
     #[error("the host is stopping")]
     Stopped,
 }
@@ -91,6 +95,12 @@ impl StatShared {
     /// Whether the rows being written are made beside those that are answered.
     pub(super) fn rebuilding(&self) -> bool {
         !self.served.read().reads_same(&self.written.read())
+    }
+
+    /// What is damaged of the rows that are written or answered.
+    pub(super) fn damage(&self) -> Option<String> {
+        let (written, served) = (self.written(), self.served());
+        written.damage().or(served.damage()).map(str::to_owned)
     }
 
     /// The rows that are answered.

@@ -35,7 +35,7 @@ impl Shared {
     /// Keeps every stat's completeness beside its rows, for readers that come when no host runs.
     pub(super) fn note_completeness(&self) {
         for stat in &self.stats {
-            let snapshot = stat.written();
+            let snapshot = stat.served();
             let complete = self.complete_until(stat, snapshot.record()).to_string();
             let key = format!("{COMPLETE}{}", stat.ident);
             if let Err(error) = self.database.put_meta(&key, complete.as_bytes()) {

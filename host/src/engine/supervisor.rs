@@ -34,7 +34,14 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
     for slot in &shared.logs {
         slot.remove(stat.index);
     }
-    if matches!(fault, Fault::Commit(_)) {
+    if let Some(reason) = stat.damage() {
+        if let Err(error) = super::renewal::renew(shared, stat, &reason) {
+            tracing::error!(stat = stat.ident, "damaged rows cannot be set aside: {error}");
+            let text = format!("{reason}; it cannot be set aside while the host runs: {error}");
+            stat.set_state(StatState::Failed, text);
+            return;
+        }
+    } else if matches!(fault, Fault::Commit(_)) {
         // The outcome of a failed commit is unknown until the rows are read again.
         if let Err(error) = super::resume::reopen(&shared.database, stat) {
             tracing::error!(stat = stat.ident, "not started again after \"{fault}\": {error}");

@@ -19,7 +19,7 @@ use super::commit::{Commit, CommitWork, Progress};
 use super::stat::{Fault, StatShared};
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
-use crate::store::{KeyBounds, Order, StatRecord};
+use crate::store::{Kept, KeyBounds, Order, StatRecord};
 
 /// Increments beyond either bound force a checkpoint at once.
 const MAX_ROWS: u64 = 65_536;
@@ -59,6 +59,8 @@ struct Running {
     fields: Vec<(usize, FieldKind)>,
     topics: TopicCache,
     cutoff_us: Option<i64>,
+    /// What old rows hold, if this is a rebuild that keeps some.
+    kept: Option<Kept>,
     positions: BTreeMap<LogId, Offset>,
     generation: Option<Arc<Generation>>,
     progress: Progress,
@@ -191,6 +193,7 @@ impl Running {
             fields: shared.fields.clone(),
             topics: TopicCache::default(),
             cutoff_us: record.cutoff_us,
+            kept: record.kept.clone().filter(|kept| !kept.taken_over()),
             positions: record.positions.iter().map(|(&log, at)| (log, at.end)).collect(),
             generation: None,
             progress: Progress::default(),
@@ -218,6 +221,11 @@ impl Running {
             let before = rows.len();
             rows.retain(|&row| batch.times[row as usize] >= cutoff);
             self.progress.before_cutoff += (before - rows.len()) as u64;
+        }
+        if let Some(kept) = &self.kept {
+            let held =
+                |row: usize| kept.holds(batch.log, Offset(batch.offsets[row]), batch.times[row]);
+            rows.retain(|&row| !held(row as usize));
         }
         let report = if rows.is_empty() {
             None

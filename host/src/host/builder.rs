@@ -236,10 +236,7 @@ impl HostBuilder {
         std::fs::create_dir_all(&self.data)
             .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
         let opened = Database::open_tuned(&self.data, self.tuning)?;
-        if let Some(aside) = &opened.rebuilt {
-            tracing::error!("the store was damaged and is rebuilt from the logs: {aside:?}");
-        }
-        let database = Arc::new(opened.database);
+        let (database, mut stats) = (Arc::new(opened.database), opened.stats);
         let folders = self.plugin_folders();
         let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
         loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
@@ -263,7 +260,7 @@ impl HostBuilder {
             limits: self.limits,
             once: self.once,
         };
-        let mut sources = Sources::open(&sources, &database, &loaded)?;
+        let mut sources = Sources::open(&sources, &stats, &loaded)?;
         let options = EngineOptions {
             threads: self.threads,
             checkpoint: self.checkpoint,
@@ -273,8 +270,9 @@ impl HostBuilder {
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
         };
-        let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
-        let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);
+        let inputs = sources.take_inputs();
+        let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;
+        let catalog = Arc::new(RunningCatalog::new(&engine, stats, &loaded, sources.sinks())?);
         let limits = self.http.limits.clone();
         let http = match &self.listen {
             None => None,

@@ -119,6 +119,10 @@ impl From<QueryError> for Problem {
             QueryError::TooManyRows { .. } | QueryError::TooSlow { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
+            QueryError::Store(ref store) if store.is_damage() => {
+                tracing::error!(error = detail, "a query found damaged rows");
+                Self::busy(detail, 5)
+            }
             QueryError::Store(_) | QueryError::Damaged(_) => {
                 tracing::error!(error = detail, "a query failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

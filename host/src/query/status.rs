@@ -82,6 +82,9 @@ pub struct StatStatus {
     /// Largest event time folded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub largest_time: Option<UtcTime>,
+    /// Windows before it rest on rows that an earlier version made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_before: Option<UtcTime>,
     /// Spans of event time it passed over on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<TimeSpan>,
@@ -122,6 +125,7 @@ impl StatStatus {
             reason: span.reason.clone(),
         });
         let models = snapshot.models().iter().enumerate();
+        let kept_before = record.kept.as_ref().filter(|kept| kept.before_us > i64::MIN);
         Self {
             ident: snapshot.manifest().ident.clone(),
             state: view.state,
@@ -136,6 +140,7 @@ impl StatStatus {
             dead_letters: record.dead_letters,
             cutoff: record.cutoff_us.map(UtcTime),
             largest_time: record.largest_time_us.map(UtcTime),
+            kept_before: kept_before.map(|kept| UtcTime(kept.before_us)),
             skipped: skipped.collect(),
             complete_until: view.complete_until,
             ..Self::default()

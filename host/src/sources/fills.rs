@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::{SourceOptions, Sources, mapping};
 use crate::clock::now_us;
-use crate::engine::{LogInput, Need, cutoff, plan_fills};
+use crate::engine::{LogInput, Need, cutoff, cutoff_beside, plan_fills};
 use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
@@ -16,7 +16,7 @@ use crate::log::fill::{Fill, FillState};
 use crate::log::history::{FileHistory, FillError, FillOptions, History, run_fill};
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
-use crate::store::Database;
+use crate::store::StatStore;
 
 /// A fill to be fetched, or to be fetched on.
 pub(super) struct Fetch {
@@ -29,7 +29,7 @@ pub(super) fn plan(
     sources: &mut Sources,
     options: &SourceOptions,
     coverage: &Coverage,
-    database: &Database,
+    stats: &BTreeMap<String, StatStore>,
     loaded: &Loaded,
 ) -> Result<(), HostError> {
     let folder = options.data.join("fills");
@@ -40,7 +40,7 @@ pub(super) fn plan(
             &url.path,
             mapping(options, url.map.as_deref())?,
         )?);
-        let needs = needs(&fills, coverage, database, loaded, history.settle_us())?;
+        let needs = needs(&fills, coverage, stats, loaded, history.settle_us())?;
         for plan in plan_fills(&needs) {
             tracing::info!(
                 from = %crate::query::UtcTime(plan.range.start),
@@ -91,23 +91,19 @@ fn make(
 fn needs(
     fills: &[Arc<Fill>],
     coverage: &Coverage,
-    database: &Database,
+    stats: &BTreeMap<String, StatStore>,
     loaded: &Loaded,
     settle_us: i64,
 ) -> Result<Vec<Need>, HostError> {
     let now = now_us();
-    let known = database.idents()?;
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
-        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true)
-        {
-            Some(database.open_stored(&manifest.ident)?.record().clone())
-        } else {
-            None
-        };
-        let from_us = match &record {
-            Some(record) => record.cutoff_us,
-            None => cutoff(manifest, now),
+        let stored = stats.get(&manifest.ident);
+        let record = stored.filter(|stat| stat.is_of(manifest)).map(StatStore::record);
+        let from_us = match (record, stored) {
+            (Some(record), _) => record.cutoff_us,
+            (None, Some(old)) => cutoff_beside(cutoff(manifest, now), old.record()),
+            (None, None) => cutoff(manifest, now),
         };
         if record.is_none() {
             for fill in fills {

@@ -29,7 +29,7 @@ use crate::log::seam::SeamIndex;
 use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
 use crate::log::{LogId, Offset};
 use crate::project::{Limits, Mapping};
-use crate::store::Database;
+use crate::store::StatStore;
 
 /// How often a running host notes that it is up and journaling.
 const COVERAGE_STEP: Duration = Duration::from_secs(1);
@@ -64,10 +64,10 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Opens every source; `database` and `loaded` tell what has been folded and what is missing.
+    /// Opens every source; `stats` and `loaded` tell what has been folded and what is missing.
     pub(crate) fn open(
         options: &SourceOptions,
-        database: &Database,
+        stats: &BTreeMap<String, StatStore>,
         loaded: &Loaded,
     ) -> Result<Self, HostError> {
         let mut sources = Self {
@@ -82,7 +82,7 @@ impl Sources {
             others: Mutex::default(),
         };
         for url in &options.urls {
-            sources.open_one(options, url, database)?;
+            sources.open_one(options, url, stats)?;
         }
         if options.urls.iter().any(SourceUrl::is_journaled) {
             let folder = options.data.join("journals");
@@ -90,7 +90,7 @@ impl Sources {
                 |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
             let coverage = Arc::new(Coverage::open(&folder).map_err(io)?);
             coverage.touch(now_us()).map_err(io)?;
-            fills::plan(&mut sources, options, &coverage, database, loaded)?;
+            fills::plan(&mut sources, options, &coverage, stats, loaded)?;
             sources.coverage = Some(coverage);
         } else if options.history.is_some() {
             tracing::warn!(
@@ -104,7 +104,7 @@ impl Sources {
         &mut self,
         options: &SourceOptions,
         url: &SourceUrl,
-        database: &Database,
+        stats: &BTreeMap<String, StatStore>,
     ) -> Result<(), HostError> {
         let mapping = mapping(options, url.map.as_deref())?;
         if url.dedup {
@@ -112,7 +112,7 @@ impl Sources {
         }
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
-            let folded = folded(database, FileLog::stored_id(path, &state_folder)?)?;
+            let folded = folded(stats, FileLog::stored_id(path, &state_folder)?);
             let log = FileLog::open(
                 path,
                 FileOptions {
@@ -270,17 +270,13 @@ fn mapping(options: &SourceOptions, name: Option<&str>) -> Result<Mapping, HostE
 }
 
 /// How far the stats of the store have come with a log.
-fn folded(database: &Database, log: Option<LogId>) -> Result<Folded, HostError> {
-    let Some(log) = log else { return Ok(Folded::default()) };
-    let mut ends = Vec::new();
-    for ident in database.idents()? {
-        let store = database.open_stored(&ident)?;
-        ends.extend(store.record().positions.get(&log).map(|at| at.end));
+fn folded(stats: &BTreeMap<String, StatStore>, log: Option<LogId>) -> Folded {
+    let Some(log) = log else { return Folded::default() };
+    let ends = stats.values().filter_map(|stat| Some(stat.record().positions.get(&log)?.end));
+    Folded {
+        by_all: ends.clone().min().unwrap_or(Offset(0)),
+        by_any: ends.max().unwrap_or(Offset(0)),
     }
-    Ok(Folded {
-        by_all: ends.iter().copied().min().unwrap_or(Offset(0)),
-        by_any: ends.iter().copied().max().unwrap_or(Offset(0)),
-    })
 }
 
 /// A source's name as the name of a folder.

@@ -52,7 +52,8 @@ impl StatStore {
             &self.pages,
             self.tuning.shard,
             increments,
-        )?;
+        );
+        let merged = merged.inspect_err(|error| self.pages.damage.note(error))?;
         record.too_late += merged.too_late;
         self.layout.shards.insert(self.tuning.shard);
         let rows = merged.rows[..self.models.len()].iter().map(|rows| rows.len() as u64).sum();
@@ -102,7 +103,7 @@ impl StatStore {
         Ok(())
     }
 
-    fn raise_floors(&self, tables: &mut [Table], record: &mut StatRecord) {
+    pub(super) fn raise_floors(&self, tables: &mut [Table], record: &mut StatRecord) {
         record.floors_us.resize(self.models.len(), None);
         for (number, table) in tables.iter_mut().enumerate() {
             let model = self.model_of(number);
@@ -113,6 +114,16 @@ impl StatStore {
 
     /// Applies one batch: changed rows, record, and what is due of folding.
     pub(super) fn write(
+        &mut self,
+        tables: Vec<Table>,
+        changed: Vec<RowSet>,
+        record: StatRecord,
+    ) -> Result<(), StoreError> {
+        let written = self.write_batch(tables, changed, record);
+        written.inspect_err(|error| self.pages.damage.note(error))
+    }
+
+    fn write_batch(
         &mut self,
         mut tables: Vec<Table>,
         changed: Vec<RowSet>,
@@ -147,6 +158,8 @@ impl StatStore {
         self.remove_folded(&mut layout, &mut batch);
         self.garbage.collect(&mut batch, folded.written.len());
         self.garbage.free(&mut batch, &folded.freed, &mut layout.next_id);
+        // Commits that are torn on purpose shall be found by their rows.
+        layout.commit = (!cfg!(feature = "torn-commits")).then_some(record.commit);
         self.put_layout(&mut batch, &tables, &mut layout)?;
         if cfg!(feature = "torn-commits") {
             self.tree.apply(std::mem::take(&mut batch))?;
@@ -275,6 +288,7 @@ impl StatStore {
         layout: &mut Layout,
     ) -> Result<(), StoreError> {
         layout.page_rows = tables.iter().map(|table| table.directory.rows()).collect();
+        layout.directories = tables.iter().map(|table| table.directory.sum()).collect();
         self.layout_parts = put_json(batch, b"l", layout, self.layout_parts)?;
         Ok(())
     }

@@ -5,12 +5,13 @@
 //! tree `meta` says which one serves (`tree/<ident>`). A rebuild fills another tree beside it and
 //! is swapped in by changing that one entry.
 
-use std::io::{BufWriter, Write};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statmill_plugin_api::manifest::StatManifest;
 
+use super::aside::{self, Aside};
 use super::kv::{Batch, Store, Tree};
 use super::lock::FolderLock;
 use super::memory::MemoryStore;
@@ -20,19 +21,21 @@ use super::stat::StatStore;
 use super::tuning::Tuning;
 use super::{StoreError, chunks};
 
-const FOLDER: &str = "store";
+pub(super) const FOLDER: &str = "store";
 const META: &str = "meta";
 const TREE_PREFIX: &str = "tree/";
+/// Entries of tree `meta`: names of trees that others have replaced.
+const REPLACED: &str = "replaced/";
 /// Version of the store as a whole, entry `format` of tree `meta`.
 const FORMAT: u32 = 1;
 
 /// The store of one data folder.
 pub struct Database {
-    store: Arc<dyn Store>,
-    meta: Arc<dyn Tree>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) meta: Arc<dyn Tree>,
     cache: Arc<PageCache>,
     tuning: Tuning,
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
     _lock: Option<FolderLock>,
 }
 
@@ -40,26 +43,17 @@ pub struct Database {
 pub struct Opened {
     /// The store.
     pub database: Database,
+    /// Its serving statistics by ident, each opened once: who needs one takes it from here.
+    pub stats: BTreeMap<String, StatStore>,
     /// It could not be opened as it was, was set aside and is empty now.
     pub rebuilt: Option<Aside>,
-}
-
-/// Something damaged that was moved out of the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// Where it is now.
-    pub path: PathBuf,
-    /// What was wrong.
-    pub reason: String,
-    /// Records that could be read and are in `path`.
-    pub records: u64,
 }
 
 impl Database {
     /// Opens the store of the data folder `folder`, making both where there are none.
     ///
-    /// A store that cannot be opened is renamed to `store.corrupt-<time>`; an empty one takes its
-    /// place, to be filled from the logs.
+    /// A store that cannot be opened is renamed to `store.corrupt-<time>`, what can be read of it is
+    /// exported beside it, and an empty one takes its place, to be filled from the logs.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another host has the folder, [`StoreError::Newer`],
@@ -75,41 +69,45 @@ impl Database {
     pub fn open_tuned(folder: &Path, tuning: Tuning) -> Result<Opened, StoreError> {
         std::fs::create_dir_all(folder).map_err(StoreError::io(format!("make {folder:?}")))?;
         let lock = FolderLock::take(folder)?;
-        let mut rebuilt = None;
-        let mut database = loop {
-            match Self::open_sound(folder, tuning) {
-                Ok(database) => break database,
-                Err(error @ (StoreError::Backend { .. } | StoreError::Damaged { .. }))
-                    if rebuilt.is_none() =>
-                {
-                    let aside = rename_aside(&folder.join(FOLDER), error.to_string())?;
-                    tracing::error!(
-                        "the store could not be opened ({}); it was moved to {:?}, and all \
-                         statistics are rebuilt from the logs",
-                        aside.reason,
-                        aside.path
-                    );
-                    rebuilt = Some(aside);
-                }
-                Err(error) => return Err(error),
+        let (mut sound, mut rebuilt) = (Self::open_sound(folder, tuning), None);
+        if let Err(error) = &sound
+            && error.is_damage()
+        {
+            let (aside, renewed) = aside::set_store_aside(&folder.join(FOLDER), error.to_string())?;
+            sound = Self::open_sound(folder, tuning);
+            if let Ok((database, _)) = &sound {
+                database.remember(&renewed)?;
             }
-        };
+            rebuilt = Some(aside);
+        }
+        let (mut database, stats) = sound?;
         database._lock = Some(lock);
-        Ok(Opened { database, rebuilt })
+        Ok(Opened { database, stats, rebuilt })
     }
 
     /// Opens the store of `folder`, and each statistic once: the database may open though what is in
-    /// it cannot be read. A statistic that is damaged by itself is set aside by itself.
-    fn open_sound(folder: &Path, tuning: Tuning) -> Result<Self, StoreError> {
+    /// it cannot be read. A statistic that is damaged by itself is set aside by itself, also one of
+    /// which a page was found damaged since its last opening.
+    fn open_sound(
+        folder: &Path,
+        tuning: Tuning,
+    ) -> Result<(Self, BTreeMap<String, StatStore>), StoreError> {
         let store = Arc::new(SledStore::open(&folder.join(FOLDER))?);
         let database = Self::over(store, tuning, Some(folder.to_owned()), None)?;
+        for (ident, reason) in database.marked_damaged()? {
+            database.set_aside(&ident, &reason)?;
+        }
+        database.drop_replaced()?;
+        let mut stats = BTreeMap::new();
         for ident in database.idents()? {
             match database.open_stored(&ident) {
-                Err(StoreError::Damaged { what, .. }) => drop(database.set_aside(&ident, &what)?),
-                outcome => drop(outcome?),
+                Err(error) if error.is_damage() => {
+                    drop(database.set_aside(&ident, &error.to_string())?);
+                }
+                outcome => drop(stats.insert(ident, outcome?)),
             }
         }
-        Ok(database)
+        Ok((database, stats))
     }
 
     /// Opens the store of a data folder that no host works on; makes nothing, sets nothing aside.
@@ -219,12 +217,29 @@ impl Database {
         Ok(self.active(&manifest.ident)?.map(|name| name == tree_name(manifest)))
     }
 
-    /// Lets `stat` serve from now on.
+    /// Lets `stat` serve from now on. The rows that served before may still be read; the next start
+    /// drops them.
     ///
     /// # Errors
     /// [`StoreError::Backend`].
     pub fn activate(&self, stat: &StatStore) -> Result<(), StoreError> {
-        self.put_meta(&tree_entry(stat.ident()), stat.tree_name().as_bytes())
+        let mut batch = Batch::default();
+        let before = self.active(stat.ident())?.filter(|name| name != stat.tree_name());
+        if let Some(name) = before {
+            batch.put(format!("{REPLACED}{name}").into_bytes(), Vec::new());
+        }
+        let entry = tree_entry(stat.ident()).into_bytes();
+        batch.put(entry, stat.tree_name().as_bytes().to_vec());
+        self.meta.apply(batch)
+    }
+
+    /// Removes the trees that others have replaced: should their version come back, it is made anew.
+    fn drop_replaced(&self) -> Result<(), StoreError> {
+        for (entry, _) in self.scan_meta(REPLACED)? {
+            self.store.drop_tree(&entry[REPLACED.len()..])?;
+            self.remove_meta(&entry)?;
+        }
+        Ok(())
     }
 
     /// Removes the trees of a statistic that do not serve: those of earlier versions, and what an
@@ -241,50 +256,6 @@ impl Database {
             }
         }
         Ok(())
-    }
-
-    /// Moves a damaged statistic out of the way: what of its records can be read goes to a file in
-    /// `store.corrupt-<time>`, its trees are removed, and it begins anew.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`], [`StoreError::Io`].
-    pub fn set_aside(&self, ident: &str, reason: &str) -> Result<Aside, StoreError> {
-        let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
-        let path = corrupt_path(&folder.join(FOLDER));
-        std::fs::create_dir_all(&path).map_err(StoreError::io(format!("make {path:?}")))?;
-        let mut records = 0;
-        let prefix = format!("p/{ident}@");
-        let names = self.store.trees()?.into_iter().filter(|name| name.starts_with(&prefix));
-        let names: Vec<_> = names.collect();
-        for name in &names {
-            let file = path.join(name.replace('/', "_") + ".jsonl");
-            let io = || StoreError::io(format!("write {file:?}"));
-            let mut out = BufWriter::new(std::fs::File::create(&file).map_err(io())?);
-            let tree = self.store.tree(name)?;
-            for entry in tree.scan(b"") {
-                // The rest cannot be reached; what came before it can be kept.
-                let Ok((key, value)) = entry else { break };
-                let line = serde_json::json!({
-                    "key": chunks::hex(&key),
-                    "value": chunks::hex(&value),
-                });
-                writeln!(out, "{line}").map_err(io())?;
-                records += 1;
-            }
-            out.into_inner().map_err(|error| io()(error.into_error()))?.sync_all().map_err(io())?;
-        }
-        let mut batch = Batch::default();
-        batch.remove(tree_entry(ident).into_bytes());
-        self.meta.apply(batch)?;
-        for name in &names {
-            self.store.drop_tree(name)?;
-        }
-        let reason = reason.to_owned();
-        tracing::error!(
-            "statistic {ident} is damaged ({reason}); {records} records were saved to {path:?}, \
-             and it is rebuilt from the logs"
-        );
-        Ok(Aside { path, reason, records })
     }
 
     /// Counts the starts of the host: the first number of the versions of answers.
@@ -364,30 +335,10 @@ impl Database {
     }
 }
 
-fn tree_entry(ident: &str) -> String {
+pub(super) fn tree_entry(ident: &str) -> String {
     format!("{TREE_PREFIX}{ident}")
 }
 
-fn tree_name(manifest: &StatManifest) -> String {
+pub(super) fn tree_name(manifest: &StatManifest) -> String {
     format!("p/{}@{}.{}", manifest.ident, manifest.model_version, manifest.fold_version)
-}
-
-fn rename_aside(path: &Path, reason: String) -> Result<Aside, StoreError> {
-    let aside = corrupt_path(path);
-    std::fs::rename(path, &aside).map_err(StoreError::io(format!("rename {path:?}")))?;
-    Ok(Aside { path: aside, reason, records: 0 })
-}
-
-/// `store.corrupt-<time>`, with a number behind it where that exists already.
-fn corrupt_path(path: &Path) -> PathBuf {
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let name = |number: usize| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".corrupt-{now}"));
-        if number > 0 {
-            name.push(format!("-{number}"));
-        }
-        PathBuf::from(name)
-    };
-    (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }

@@ -50,22 +50,31 @@ pub(crate) fn remove(batch: &mut Batch, sequence: u64, parts: u32) {
     chunks::remove(batch, &key(sequence), parts);
 }
 
-/// Reads all deltas, oldest first.
+/// Reads all deltas, oldest first; of those before `from` only how many parts they have.
 pub(crate) fn scan<'a>(
     tree: &'a dyn Tree,
     name: &'a str,
     tables: usize,
+    from: u64,
 ) -> impl Iterator<Item = Result<Delta, StoreError>> + 'a {
     chunks::scan(tree, name, b"d/").map(move |record| {
         let record = record?;
-        let decoded = decode(&record, tables);
+        let decoded = decode(&record, tables, from);
         decoded
             .ok_or_else(|| StoreError::damaged(name, format!("delta {}", chunks::hex(&record.key))))
     })
 }
 
-fn decode(record: &chunks::Record, tables: usize) -> Option<Delta> {
+fn decode(record: &chunks::Record, tables: usize, from: u64) -> Option<Delta> {
     let sequence = u64::from_be_bytes(record.key.get(2..)?.try_into().ok()?);
+    if sequence < from {
+        return Some(Delta {
+            sequence,
+            parts: record.parts,
+            rows: Vec::new(),
+            indexes: Vec::new(),
+        });
+    }
     let mut input = record.body.as_slice();
     let mut counts = Vec::with_capacity(tables);
     for _ in 0..tables {

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
 pub(crate) struct Leaf {
     pub(crate) id: u64,
     pub(crate) parts: u32,
+    /// Hash of its record and number.
+    pub(crate) hash: u64,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -45,6 +47,7 @@ pub(crate) struct Directory {
     /// Rows in the leaves before each.
     before: Vec<u64>,
     rows: u64,
+    sum: u64,
 }
 
 /// A page's place in a directory.
@@ -64,7 +67,13 @@ impl Directory {
             before
         });
         let before = before.collect();
-        Self { leaves, before, rows }
+        let sum = leaves.iter().fold(0, |sum: u64, leaf| sum.wrapping_add(leaf.hash));
+        Self { leaves, before, rows, sum }
+    }
+
+    /// Sum of the hashes of its leaves: two directories with the same sum are the same.
+    pub(crate) fn sum(&self) -> u64 {
+        self.sum
     }
 
     pub(crate) fn leaves(&self) -> &[Arc<Leaf>] {
@@ -152,7 +161,8 @@ pub(crate) fn write(batch: &mut Batch, model: u16, leaf: &Leaf, ids: &mut u64) -
     for entries in split(&leaf.entries) {
         let body = encode(entries);
         let parts_now = chunks::replace(batch, &leaf_key(model, id), &body, parts);
-        leaves.push(Arc::new(Leaf { id, parts: parts_now, entries: entries.to_vec() }));
+        let (hash, entries) = (leaf_hash(id, &body), entries.to_vec());
+        leaves.push(Arc::new(Leaf { id, parts: parts_now, hash, entries }));
         (id, parts) = (next_id(ids), 0);
     }
     leaves
@@ -186,7 +196,8 @@ pub(crate) fn load(
         let entries = decode(&record.body).filter(|entries| !entries.is_empty());
         let entries = entries.ok_or_else(damaged)?;
         let of_model = leaves.get_mut(usize::from(model)).ok_or_else(damaged)?;
-        of_model.push(Arc::new(Leaf { id, parts: record.parts, entries }));
+        let hash = leaf_hash(id, &record.body);
+        of_model.push(Arc::new(Leaf { id, parts: record.parts, hash, entries }));
     }
     let sorted = leaves.into_iter().map(|mut leaves| {
         leaves.sort_unstable_by(|a, b| a.entries[0].first_key.cmp(&b.entries[0].first_key));
@@ -263,6 +274,10 @@ fn decode(mut input: &[u8]) -> Option<Vec<Entry>> {
         entries.push(Entry { first_key, page, parts, rows, last_window_us });
     }
     input.is_empty().then_some(entries)
+}
+
+fn leaf_hash(id: u64, body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(body, id)
 }
 
 fn leaf_key(model: u16, leaf: u64) -> [u8; LEAF_KEY] {

@@ -14,7 +14,10 @@ pub enum StoreError {
     #[error("store: cannot {what} the database: {reason}")]
     Backend { what: &'static str, reason: String },
     /// Stored bytes do not agree with their checksum, their count or each other.
-    #[error("store: {tree} is damaged: {what}; set it aside and rebuild it from the logs")]
+    #[error(
+        "store: {tree} is damaged: {what}; the host sets it aside and rebuilds it from its logs, \
+         at once or when it starts next"
+    )]
     Damaged { tree: String, what: String },
     /// Another host works on the folder.
     #[error("data folder {folder:?} is in use by process {pid}; stop it or name another folder")]
@@ -43,6 +46,12 @@ impl StoreError {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
+    }
+
+    /// Do stored bytes make no sense, so that only setting them aside helps?
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Backend { .. })
     }
 
     pub(crate) fn damaged(tree: &str, what: impl std::fmt::Display) -> Self {

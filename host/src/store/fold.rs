@@ -239,7 +239,7 @@ impl Edit {
                 self.vacate(place.leaf);
             }
         } else if !entries.is_empty() {
-            let leaf = Leaf { id: directory::next_id(ids), parts: 0, entries };
+            let leaf = Leaf { id: directory::next_id(ids), parts: 0, hash: 0, entries };
             self.leaves.push(Arc::new(leaf));
             self.changed.push(true);
         }

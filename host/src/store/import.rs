@@ -11,6 +11,7 @@ use statmill_plugin_api::manifest::StatManifest;
 
 use super::database::Database;
 use super::export::VERSION;
+use super::models::common_window_us;
 use super::record::{Base, StatRecord};
 use super::rows::RowSetBuilder;
 use super::stat::StatStore;
@@ -321,15 +322,13 @@ fn rest_on(
         // Some rows hold messages beyond the time: it moves to a start of every window, so that
         // each row lies on one side of it.
         let stored = super::models::stored_models(manifest);
-        let mut coarsest_us: i64 = 1;
-        for table in &stored {
-            let Some(window_us) = table.window_us() else {
-                let (ident, model) = (manifest.ident.clone(), table.name.clone());
-                return Err(ImportError::Totals { line, ident, model });
-            };
-            coarsest_us = common_multiple(coarsest_us, window_us);
-        }
-        cutoff_us = window_start(complete_us, coarsest_us);
+        let Some(common_us) = common_window_us(&stored) else {
+            let total = stored.into_iter().find(|table| table.window_us().is_none());
+            let (ident, model) =
+                (manifest.ident.clone(), total.map_or_else(String::new, |it| it.name));
+            return Err(ImportError::Totals { line, ident, model });
+        };
+        cutoff_us = window_start(complete_us, common_us);
         until_us = Some(cutoff_us);
         record.largest_time_us = record.largest_time_us.min(Some(cutoff_us.saturating_sub(1)));
     }
@@ -337,12 +336,4 @@ fn rest_on(
     record.cutoff_us = record.cutoff_us.max(Some(cutoff_us));
     record.base = Some(Base { complete_until_us: cutoff_us });
     Ok(until_us)
-}
-
-fn common_multiple(a: i64, b: i64) -> i64 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x.max(1)).saturating_mul(b)
 }

@@ -17,6 +17,7 @@ pub(crate) const LAYOUT: u32 = 2;
 
 /// The state of a tree beside its rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Layout {
     /// Next unused number of a page, a leaf or a list of freed pages.
     pub(crate) next_id: u64,
@@ -37,6 +38,10 @@ pub(crate) struct Layout {
     /// The indexes, whose tables follow those of the models in this order.
     #[serde(default)]
     pub(crate) indexes: Vec<IndexRecord>,
+    /// Sum of each table's directory; none in stores that are older than it.
+    pub(crate) directories: Vec<u64>,
+    /// Number of the commit that `w` has.
+    pub(crate) commit: Option<u64>,
 }
 
 /// How far a fold has come: tables before `model` are done, and of it the rows before `key`.

@@ -6,10 +6,12 @@
 //! change and never stop a commit. Nothing here calls a plugin or knows a log.
 //! The layout is written in `docs/store-format.md`.
 
+mod aside;
 mod changes;
 mod chunks;
 mod commit;
 mod cut;
+mod damage;
 mod database;
 mod delta;
 mod directory;
@@ -19,6 +21,7 @@ mod fold;
 mod garbage;
 mod import;
 mod index;
+mod keep;
 pub mod kv;
 mod layout;
 mod lock;
@@ -37,9 +40,10 @@ mod table;
 mod tuning;
 
 pub use self::sled::SledStore;
+pub use aside::{Aside, Renewed};
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
-pub use database::{Aside, Database, Opened};
+pub use database::{Database, Opened};
 pub use error::StoreError;
 pub use export::{Exported, ExportedStat, export};
 pub(crate) use import::LINE_MOST as EXPORT_LINE_MOST;
@@ -47,9 +51,9 @@ pub use import::{AsBase, ImportError, ImportOptions, Imported, import};
 pub(crate) use index::{push_order, refusal as index_refusal};
 pub use kv::Store;
 pub use memory::MemoryStore;
-pub use models::{StoredModel, stored_models};
+pub use models::{StoredModel, common_window_us, same_rows, stored_models};
 pub use ranked::{Ranked, RankedRows};
-pub use record::{Base, Position, Span, StatRecord};
+pub use record::{Base, Held, Kept, Position, Span, StatRecord, Taken};
 pub use scan::{Order, Rows};
 pub use snapshot::{Reader, Snapshot};
 pub use stat::StatStore;

@@ -41,6 +41,30 @@ pub fn stored_models(manifest: &StatManifest) -> Vec<StoredModel> {
     stored
 }
 
+/// Do keys and values of both mean the same, under the same name?
+#[must_use]
+pub fn same_rows(old: &StoredModel, new: &StoredModel) -> bool {
+    old.name == new.name
+        && old.model.window_s == new.model.window_s
+        && old.model.dimensions == new.model.dimensions
+        && old.model.measures == new.model.measures
+}
+
+/// The shortest span of which every model's window is a part, µs: where one begins, a window of each
+/// begins. None if a model has no windows.
+#[must_use]
+pub fn common_window_us(models: &[StoredModel]) -> Option<i64> {
+    models.iter().try_fold(1, |common, stored| Some(common_multiple(common, stored.window_us()?)))
+}
+
+fn common_multiple(a: i64, b: i64) -> i64 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x.max(1)).saturating_mul(b)
+}
+
 fn window_us(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000).max(1)
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use super::damage::Damage;
 use super::directory::Entry;
 use super::kv::{Batch, Tree};
 use super::rows::{RowSet, RowWriter, read_rows};
@@ -23,6 +24,7 @@ const PAGE_KEY: usize = 2 + 8;
 pub(crate) struct Pages {
     pub(crate) tree: Arc<dyn Tree>,
     pub(crate) name: Arc<str>,
+    pub(crate) damage: Damage,
     cache: Arc<PageCache>,
     owner: u32,
 }
@@ -30,14 +32,18 @@ pub(crate) struct Pages {
 impl Pages {
     pub(crate) fn new(tree: Arc<dyn Tree>, name: &str, cache: Arc<PageCache>) -> Self {
         let owner = cache.owners.fetch_add(1, Ordering::Relaxed);
-        Self { tree, name: name.into(), cache, owner }
+        Self { tree, name: name.into(), damage: Damage::default(), cache, owner }
     }
 
-    /// Reads a page that a directory names.
+    /// Reads a page that a directory names; notes if it is damaged.
     pub(crate) fn read(&self, entry: &Entry) -> Result<Arc<RowSet>, StoreError> {
         if let Some(rows) = self.cache.get((self.owner, entry.page)) {
             return Ok(rows);
         }
+        self.read_stored(entry).inspect_err(|error| self.damage.note(error))
+    }
+
+    fn read_stored(&self, entry: &Entry) -> Result<Arc<RowSet>, StoreError> {
         let damaged = || StoreError::damaged(&self.name, format!("page {}", entry.page));
         let (body, _) = chunks::get(&*self.tree, &self.name, &page_key(entry.page))?
             .ok_or_else(|| StoreError::damaged(&self.name, format!("no page {}", entry.page)))?;

@@ -240,6 +240,31 @@ pub(crate) fn overlay(old: &RowSet, new: &RowSet, kind: Kind) -> RowSet {
     merged.finish()
 }
 
+/// Lays many over each other, oldest first, as [`overlay`] would one after the other, and makes a run of
+/// them: each row is copied once.
+pub(crate) fn overlay_all(sets: &[RowSet], kind: Kind) -> RowSet {
+    let rows = sets.iter().map(RowSet::len).sum();
+    let mut order: Vec<(u32, u32)> = Vec::with_capacity(rows);
+    for (set, rows) in sets.iter().enumerate() {
+        order.extend((0..rows.len()).map(|row| (set as u32, row as u32)));
+    }
+    let key = |&(set, row): &(u32, u32)| sets[set as usize].key(row as usize);
+    // Stable: of equal keys the newest is the last; and quick, for each set is in order already.
+    order.sort_by(|a, b| key(a).cmp(key(b)));
+    let bytes = sets.iter().map(|rows| rows.bytes.len()).sum();
+    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
+    for same in order.chunk_by(|a, b| key(a) == key(b)) {
+        let fresh = same.iter().any(|&(set, row)| sets[set as usize].is_fresh(row as usize));
+        let (set, row) = same[same.len() - 1];
+        let (newest, row) = (&sets[set as usize], row as usize);
+        if kind == Kind::Rows || !fresh || !is_gone(newest.value(row)) {
+            merged.copy(newest, row, fresh);
+        }
+    }
+    let merged = merged.finish();
+    if kind == Kind::Rows { merged.indexed() } else { merged }
+}
+
 /// Puts `newest` on a stack of runs, oldest first, merging so that each is at least twice as long
 /// as the next: lookups see few runs, and a row is copied a logarithmic number of times.
 pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet, kind: Kind) {

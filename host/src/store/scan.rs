@@ -81,7 +81,8 @@ impl Rows {
                 }
                 let mut merged = Vec::new();
                 aggregate::merge(measures, &value, &next_value, &mut merged)
-                    .map_err(|error| StoreError::damaged(&merge.pages.name, error))?;
+                    .map_err(|error| StoreError::damaged(&merge.pages.name, error))
+                    .inspect_err(|error| merge.pages.damage.note(error))?;
                 value = merged;
             }
             if self.skip == 0 {

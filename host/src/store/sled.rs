@@ -103,7 +103,7 @@ impl Tree for SledTree {
 ///
 /// sled's own threads let go of its file some time after the last handle was dropped, and it cannot
 /// tell a file that is open elsewhere from a damaged one, which would be set aside.
-fn await_closed(folder: &Path) -> Result<(), StoreError> {
+pub(super) fn await_closed(folder: &Path) -> Result<(), StoreError> {
     let path = folder.join("db");
     if !path.exists() {
         return Ok(());

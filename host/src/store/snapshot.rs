@@ -1,5 +1,6 @@
 //! What readers hold: the rows and the record of one commit, unchanged for as long as they like.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -28,8 +29,8 @@ pub struct Snapshot {
     pub(crate) tables: Vec<Table>,
     pub(crate) indexes: Arc<[Index]>,
     pub(crate) pages: Pages,
-    /// Rows of more than one shard are stored.
-    pub(crate) sharded: bool,
+    /// Shards that ever wrote rows.
+    pub(crate) shards: BTreeSet<u16>,
     pub(crate) pin: Arc<Pin>,
 }
 
@@ -52,6 +53,17 @@ impl Snapshot {
         &self.models
     }
 
+    /// What a reader of the statistic, through this or any other snapshot, found damaged.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.pages.damage.found()
+    }
+
+    /// Rows of more than one shard are stored.
+    fn sharded(&self) -> bool {
+        self.shards.len() > 1
+    }
+
     /// Number of the commit.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -70,7 +82,7 @@ impl Snapshot {
     /// [`StoreError::Damaged`], [`StoreError::Backend`].
     pub fn count(&self, model: usize, bounds: &KeyBounds) -> Result<u64, StoreError> {
         let Some(table) = self.tables_of_models().get(model) else { return Ok(0) };
-        if self.sharded {
+        if self.sharded() {
             // A key may lie in several shards: only reading tells.
             return self
                 .scan(model, bounds, Order::Asc, 0)
@@ -87,9 +99,9 @@ impl Snapshot {
         let none = Table::default();
         let table = self.tables_of_models().get(model).unwrap_or(&none);
         let bounds = bounds.above(table.floor_us);
-        let by_directory = if self.sharded { 0 } else { skip };
+        let by_directory = if self.sharded() { 0 } else { skip };
         let merge = Merge::new(table, &self.pages, bounds, order, by_directory);
-        let shards = self.sharded.then(|| self.models.clone());
+        let shards = self.sharded().then(|| self.models.clone());
         Rows::new(merge, shards, model, skip - by_directory, self.pin.clone())
     }
 
@@ -139,7 +151,7 @@ impl Snapshot {
             .indexes
             .iter()
             .position(|index| index.record.of == model && index.record.built)
-            .filter(|_| !self.sharded)?;
+            .filter(|_| !self.sharded())?;
         Some((self.tables.get(self.models.len() + number)?, &self.indexes[number]))
     }
 

@@ -2,21 +2,22 @@
 //!
 //! A worker owns it and nobody else changes it ([`super::commit`]); readers hold [`Snapshot`]s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use statmill_plugin_api::manifest::StatManifest;
 
 use super::cut::KeyBounds;
+use super::database::tree_name;
 use super::garbage::Garbage;
 use super::index::{self, Index};
 use super::kv::{Batch, Tree};
 use super::layout::{Layout, get_json, put_json};
-use super::models::{StoredModel, stored_models};
+use super::models::{StoredModel, same_rows, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
-use super::rows::{Kind, RowSet, overlay, stack};
+use super::rows::{Kind, RowSet, overlay, overlay_all};
 use super::snapshot::{Reader, Snapshot};
 use super::table::{Frozen, Table};
 use super::tuning::Tuning;
@@ -27,6 +28,7 @@ pub struct StatStore {
     pub(super) tree: Arc<dyn Tree>,
     pub(super) name: Arc<str>,
     pub(super) manifest: Arc<StatManifest>,
+    manifest_parts: u32,
     pub(super) models: Arc<[StoredModel]>,
     pub(super) pages: Pages,
     pub(super) tuning: Tuning,
@@ -59,21 +61,13 @@ impl StatStore {
     ) -> Result<Self, StoreError> {
         let stored = get_json::<StatManifest>(&*tree, name, b"m")?;
         let for_commits = manifest.is_some();
-        let manifest = match (manifest, stored) {
+        let (manifest, manifest_parts) = match (manifest, stored) {
             (None, None) => return Err(StoreError::damaged(name, "it has no manifest")),
-            (None, Some((stored, _))) => stored,
+            (None, Some(stored)) => stored,
             (Some(manifest), stored) => {
-                let parts = stored.as_ref().map_or(0, |(_, parts)| *parts);
-                let stored = stored.map(|(stored, _)| stored);
-                if let Some(stored) = &stored {
-                    same_models(stored, manifest)?;
-                }
-                if stored.as_ref() != Some(manifest) {
-                    let mut batch = Batch::default();
-                    put_json(&mut batch, b"m", manifest, parts)?;
-                    tree.apply(batch)?;
-                }
-                manifest.clone()
+                let (stored, parts) = stored.unzip();
+                let parts = put_manifest(&*tree, stored.as_ref(), manifest, parts.unwrap_or(0))?;
+                (manifest.clone(), parts)
             }
         };
         let models: Arc<[StoredModel]> = stored_models(&manifest).into();
@@ -93,13 +87,14 @@ impl StatStore {
             tables: Vec::new(),
             indexes: indexes.clone(),
             pages: pages.clone(),
-            sharded: false,
+            shards: BTreeSet::new(),
             pin: garbage.next_pin(),
         };
         let mut stat = Self {
             tree,
             name: name.into(),
             manifest,
+            manifest_parts,
             models,
             pages,
             tuning,
@@ -125,6 +120,20 @@ impl StatStore {
         Ok(stat)
     }
 
+    /// Goes on under `manifest`, which another load of its plugin gave.
+    ///
+    /// # Errors
+    /// [`StoreError::ModelsChanged`] if the rows were stored with other models;
+    /// [`StoreError::Backend`].
+    pub fn go_on_under(&mut self, manifest: &StatManifest) -> Result<(), StoreError> {
+        let stored = Some(&*self.manifest);
+        self.manifest_parts = put_manifest(&*self.tree, stored, manifest, self.manifest_parts)?;
+        self.manifest = Arc::new(manifest.clone());
+        self.models = stored_models(manifest).into();
+        self.publish();
+        self.keep_indexes()
+    }
+
     /// Reads directories and deltas.
     fn load(&mut self) -> Result<(), StoreError> {
         let models = self.models.len();
@@ -132,17 +141,28 @@ impl StatStore {
         let directories = super::directory::load(&*self.tree, &self.name, tables)?;
         let layout = &mut self.layout;
         layout.page_rows.resize(tables, 0);
+        let mut sums = Vec::new();
         for (directory, rows) in directories.into_iter().zip(&layout.page_rows) {
             if directory.rows() != *rows {
                 return Err(StoreError::damaged(&self.name, "a directory record is missing"));
             }
+            sums.push(directory.sum());
             let directory = Arc::new(directory);
             let kind = if self.tables.len() < models { Kind::Rows } else { Kind::Index };
             self.tables.push(Table { kind, directory, ..Table::default() });
         }
-        let mut frozen: Vec<Vec<Arc<RowSet>>> = vec![Vec::new(); tables];
+        if !layout.directories.is_empty() && layout.directories != sums {
+            return Err(StoreError::damaged(&self.name, "a directory record is an old one"));
+        }
+        if layout.commit.is_some_and(|commit| commit != self.record.commit) {
+            return Err(StoreError::damaged(&self.name, "record and layout are of two commits"));
+        }
+        let mut frozen: Vec<Vec<RowSet>> = Vec::new();
+        frozen.resize_with(tables, Vec::new);
+        let mut recent: Vec<Vec<RowSet>> = Vec::new();
+        recent.resize_with(tables, Vec::new);
         let mut expected = layout.first_delta;
-        for delta in delta::scan(&*self.tree, &self.name, models) {
+        for delta in delta::scan(&*self.tree, &self.name, models, layout.folded) {
             let delta = delta?;
             if delta.sequence != expected {
                 break;
@@ -155,23 +175,25 @@ impl StatStore {
             if delta.sequence >= layout.frozen_end {
                 self.active_bytes += delta.parts as usize * chunks::STORED_MAX;
             }
+            let layer = if delta.sequence < layout.frozen_end { &mut frozen } else { &mut recent };
             let sorted = delta.indexes.into_iter().filter_map(|(id, rows)| {
                 let index = self.indexes.iter().position(|index| index.record.id == id)?;
                 Some((models + index, rows))
             });
             for (number, rows) in delta.rows.into_iter().enumerate().chain(sorted) {
-                let table = &mut self.tables[number];
-                let is_frozen = delta.sequence < layout.frozen_end;
-                let runs = if is_frozen { &mut frozen[number] } else { &mut table.runs };
-                stack(runs, rows, table.kind);
+                layer[number].push(rows);
             }
         }
         if expected != layout.next_delta {
             return Err(StoreError::damaged(&self.name, format!("delta {expected} is missing")));
         }
         let cursor = layout.cursor.clone();
-        for (model, runs) in frozen.into_iter().enumerate() {
-            let rows = collapse(runs, self.tables[model].kind);
+        for (table, sets) in self.tables.iter_mut().zip(recent) {
+            let run = overlay_all(&sets, table.kind);
+            table.runs.extend((!run.is_empty()).then(|| Arc::new(run)));
+        }
+        for (model, sets) in frozen.into_iter().enumerate() {
+            let rows = Arc::new(overlay_all(&sets, self.tables[model].kind));
             let start = match &cursor {
                 Some(cursor) if model == cursor.model => {
                     let key = chunks::unhex(&cursor.key);
@@ -205,6 +227,12 @@ impl StatStore {
     #[must_use]
     pub fn ident(&self) -> &str {
         &self.manifest.ident
+    }
+
+    /// Holds it the rows of this version of the statistic?
+    #[must_use]
+    pub fn is_of(&self, manifest: &StatManifest) -> bool {
+        *self.name == tree_name(manifest)
     }
 
     /// Name of its tree.
@@ -245,7 +273,7 @@ impl StatStore {
             tables: self.tables.clone(),
             indexes: self.indexes.clone(),
             pages: self.pages.clone(),
-            sharded: self.layout.shards.len() > 1,
+            shards: self.layout.shards.clone(),
             pin: self.garbage.next_pin(),
         };
         *self.published.write() = Arc::new(snapshot);
@@ -273,16 +301,29 @@ pub(super) fn collapse(runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
     Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer, kind)).indexed())
 }
 
+/// Stores `manifest` where one of `parts` parts was, if it is another; returns the number of its parts.
+fn put_manifest(
+    tree: &dyn Tree,
+    stored: Option<&StatManifest>,
+    manifest: &StatManifest,
+    parts: u32,
+) -> Result<u32, StoreError> {
+    if let Some(stored) = stored {
+        same_models(stored, manifest)?;
+    }
+    if stored == Some(manifest) {
+        return Ok(parts);
+    }
+    let mut batch = Batch::default();
+    let parts = put_json(&mut batch, b"m", manifest, parts)?;
+    tree.apply(batch)?;
+    Ok(parts)
+}
+
 /// Rows can be read by another manifest only if their keys and values mean the same.
 fn same_models(stored: &StatManifest, now: &StatManifest) -> Result<(), StoreError> {
     let (old, new) = (stored_models(stored), stored_models(now));
-    let same = |old: &StoredModel, new: &StoredModel| {
-        old.name == new.name
-            && old.model.window_s == new.model.window_s
-            && old.model.dimensions == new.model.dimensions
-            && old.model.measures == new.model.measures
-    };
-    let differs = old.iter().zip(&new).find(|(old, new)| !same(old, new)).map(|(_, new)| new);
+    let differs = old.iter().zip(&new).find(|(old, new)| !same_rows(old, new)).map(|(_, new)| new);
     let extra = || (old.len() != new.len()).then(|| new.last().or(old.last())).flatten();
     match differs.or_else(extra) {
         None => Ok(()),

@@ -1,8 +1,9 @@
-//! A stat that misbehaves on request.
+//! A stat that misbehaves on request, and two that the next version changes.
 //!
-//! Input: `/do`; `panic` and `error` do as they say whenever they are folded, anything else is counted.
-//! Model: `by_topic`, messages per topic.
-//! Views: each goes wrong in the way that it is named after.
+//! Input: `/do`; `panic` and `error` do as they say whenever `odd` folds them, anything else is counted.
+//! Models: `by_topic`, messages per topic; `by_hour`, the same per hour with a roll-up per day; `by_day`,
+//! messages per day.
+//! Views of `odd`: each goes wrong in the way that it is named after.
 
 use statmill_plugin_api::prelude::*;
 use statmill_plugin_api::serde_json::{Value as Json, json};
@@ -58,4 +59,42 @@ impl Stat for Odd {
     }
 }
 
-export_plugin!(Odd);
+/// Messages per hour and topic.
+#[derive(Models, Default)]
+pub struct Hourly {
+    #[model(window = "1h", dimensions = ["topic"], measures = ["count"], rollups = ["1d"])]
+    by_hour: Rollup<(Sym,), (Count,)>,
+}
+
+impl Stat for Hourly {
+    const INFO: StatInfo =
+        StatInfo { ident: "odd-hourly", title: "Messages per hour and topic", ..StatInfo::DEFAULT };
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            self.by_hour.at(&message, (message.topic_sym(),)).add((1,));
+        }
+        Ok(())
+    }
+}
+
+/// Messages per day.
+#[derive(Models, Default)]
+pub struct Daily {
+    #[model(window = "1d", measures = ["count"])]
+    by_day: Rollup<(), (Count,)>,
+}
+
+impl Stat for Daily {
+    const INFO: StatInfo =
+        StatInfo { ident: "odd-daily", title: "Messages per day", ..StatInfo::DEFAULT };
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            self.by_day.at(&message, ()).add((1,));
+        }
+        Ok(())
+    }
+}
+
+export_plugin!(Odd, Hourly, Daily);

@@ -2,17 +2,23 @@
 
 use super::*;
 
-/// A store that remembers every batch applied to it.
+/// A store that remembers every batch applied to it and every key read from it.
 #[derive(Default)]
 struct Recording {
     inner: MemoryStore,
-    batches: Arc<parking_lot::Mutex<Vec<(String, Batch)>>>,
+    batches: Batches,
+    reads: Reads,
 }
+
+type Batches = Arc<parking_lot::Mutex<Vec<(String, Batch)>>>;
+/// Keys that were asked for or listed.
+type Reads = Arc<parking_lot::Mutex<Vec<Vec<u8>>>>;
 
 struct RecordingTree {
     name: String,
     inner: Arc<dyn Tree>,
-    batches: Arc<parking_lot::Mutex<Vec<(String, Batch)>>>,
+    batches: Batches,
+    reads: Reads,
 }
 
 impl Store for Recording {
@@ -20,8 +26,9 @@ impl Store for Recording {
         self.inner.trees()
     }
     fn tree(&self, name: &str) -> Result<Arc<dyn Tree>, StoreError> {
-        let (inner, batches) = (self.inner.tree(name)?, self.batches.clone());
-        Ok(Arc::new(RecordingTree { name: name.to_owned(), inner, batches }))
+        let (inner, name) = (self.inner.tree(name)?, name.to_owned());
+        let (batches, reads) = (self.batches.clone(), self.reads.clone());
+        Ok(Arc::new(RecordingTree { name, inner, batches, reads }))
     }
     fn drop_tree(&self, name: &str) -> Result<bool, StoreError> {
         self.inner.drop_tree(name)
@@ -36,9 +43,11 @@ impl Store for Recording {
 
 impl Tree for RecordingTree {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.lock().push(key.to_vec());
         self.inner.get(key)
     }
     fn scan(&self, prefix: &[u8]) -> Entries<'_> {
+        self.reads.lock().push(prefix.to_vec());
         self.inner.scan(prefix)
     }
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
@@ -107,6 +116,62 @@ fn a_process_that_ends_while_an_index_is_made_makes_it_at_the_next_start() {
         );
         assert_same(&keeping(&store).open_stat(&manifest()).unwrap().snapshot(), &expected);
     }
+}
+
+#[test]
+fn an_opening_reads_no_page() {
+    let recording = Arc::new(Recording::default());
+    let store: Arc<dyn Store> = recording.clone();
+    let mut stat = keeping(&store).open_stat(&manifest()).unwrap();
+    for round in 0..30 {
+        let increments: Vec<Increment> =
+            (0..60).map(|number| (number, format!("{round}"), 1, 1)).collect();
+        stat.commit(&blocks(&increments), stat.record().clone()).unwrap();
+    }
+    let rows = stat.snapshot().rows(0);
+    drop(stat);
+    recording.reads.lock().clear();
+    let stat = keeping(&store).open_stored("volume").unwrap();
+    assert_eq!(stat.snapshot().rows(0), rows);
+    assert!(!recording.reads.lock().iter().any(|key| key.starts_with(b"g/")));
+    assert_eq!(all(&stat.snapshot(), 0, Order::Asc).len() as u64, rows);
+    assert!(recording.reads.lock().iter().any(|key| key.starts_with(b"g/")));
+}
+
+#[test]
+fn a_page_that_a_reader_finds_damaged_is_noted_and_set_aside_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let database = Database::open_tuned(folder.path(), restless()).unwrap().database;
+        let mut stat = database.open_stat(&manifest()).unwrap();
+        for round in 0..30 {
+            let increments: Vec<Increment> =
+                (0..60).map(|number| (number, format!("{round}"), 1, 1)).collect();
+            stat.commit(&blocks(&increments), stat.record().clone()).unwrap();
+        }
+        let (key, mut value) = stat.tree.scan(b"g/").next().unwrap().unwrap();
+        value[20] ^= 1;
+        let mut batch = Batch::default();
+        batch.put(key, value);
+        stat.tree.apply(batch).unwrap();
+        drop(stat);
+        let stat = database.open_stored("volume").unwrap();
+        let snapshot = stat.snapshot();
+        assert_eq!(snapshot.damage(), None);
+        let last = snapshot.scan(0, &KeyBounds::default(), Order::Asc, 0).last().unwrap();
+        assert!(matches!(last, Err(StoreError::Damaged { .. })), "{last:?}");
+        let found = stat.snapshot().damage().unwrap().to_owned();
+        assert!(found.contains("checksum does not match"), "{found}");
+        database.mark_damaged("volume", &found).unwrap();
+        database.sync().unwrap();
+    }
+    let opened = Database::open_tuned(folder.path(), restless()).unwrap();
+    assert!(opened.stats.is_empty() && opened.rebuilt.is_none());
+    let renewed = opened.database.renewed("volume").unwrap().unwrap();
+    assert_eq!(renewed.record.unwrap().commit, 30);
+    assert_eq!(opened.database.open_stat(&manifest()).unwrap().record().commit, 0);
+    opened.database.forget_renewed("volume").unwrap();
+    assert_eq!(opened.database.renewed("volume").unwrap(), None);
 }
 
 #[test]

@@ -30,16 +30,26 @@ pub(crate) struct Indexed {
     pub(crate) _pin: Arc<Pin>,
 }
 
+/// Most rows of one value that are held to be turned around; more are read again from their start.
+const HELD_ROWS: usize = 64;
+
 /// The places of rows, in the order of an index. Ends after an error.
 pub struct RankedRows {
     of: Indexed,
     /// What the keys of all its entries begin with.
     window: Vec<u8>,
     order: Order,
-    /// What is left to read but for `run`.
-    bounds: KeyBounds,
-    /// Ascending entries: descending, those of one value; else all.
-    run: Result<Option<Merge>, Option<StoreError>>,
+    /// Ascending entries that come next: descending, those of one value; else all.
+    run: Option<Merge>,
+    /// Descending: the entries of one value, the next one last.
+    held: Vec<Ranked>,
+    /// Descending: the first entry of the value after that.
+    next: Option<Ranked>,
+    /// Descending: the values below.
+    below: Option<Merge>,
+    /// Why it could not begin, until that was told.
+    failed: Option<StoreError>,
+    ended: bool,
 }
 
 impl RankedRows {
@@ -51,24 +61,34 @@ impl RankedRows {
     ) -> Self {
         let mut window = Vec::new();
         window_us.inspect(|window_us| push_window(*window_us, &mut window));
-        let bounds = KeyBounds::prefix(&window);
-        let mut rows = Self { of, window, order, bounds, run: Ok(None) };
-        match (order, after) {
-            (Order::Asc, after) => {
-                let mut bounds = rows.bounds.clone();
-                if let Some(after) = after {
-                    bounds.start = Bound::Excluded(rows.of.index.key(&after.cell, &after.key));
-                }
-                rows.read_from(bounds);
-            }
-            (Order::Desc, Some(after)) => rows.begin_value(&after.cell, Some(&after.key)),
-            (Order::Desc, None) => {}
-        }
+        let mut rows = Self {
+            of,
+            window,
+            order,
+            run: None,
+            held: Vec::new(),
+            next: None,
+            below: None,
+            failed: None,
+            ended: false,
+        };
+        rows.failed = rows.begin(after).err();
         rows
     }
 
-    fn read_from(&mut self, bounds: KeyBounds) {
-        self.run = self.merge(bounds, Order::Asc).map(Some).map_err(Some);
+    fn begin(&mut self, after: Option<&Ranked>) -> Result<(), StoreError> {
+        let mut bounds = KeyBounds::prefix(&self.window);
+        match (self.order, after) {
+            (Order::Asc, after) => {
+                if let Some(after) = after {
+                    bounds.start = Bound::Excluded(self.of.index.key(&after.cell, &after.key));
+                }
+                self.run = Some(self.merge(bounds, Order::Asc)?);
+            }
+            (Order::Desc, Some(after)) => self.begin_value(&after.cell, Some(&after.key))?,
+            (Order::Desc, None) => self.below = Some(self.merge(bounds, Order::Desc)?),
+        }
+        Ok(())
     }
 
     fn merge(&self, bounds: KeyBounds, order: Order) -> Result<Merge, StoreError> {
@@ -77,34 +97,63 @@ impl RankedRows {
     }
 
     /// Goes on with the rows of one value, behind the row `after`, and then with smaller values.
-    fn begin_value(&mut self, cell: &[u8], after: Option<&[u8]>) {
+    fn begin_value(&mut self, cell: &[u8], after: Option<&[u8]>) -> Result<(), StoreError> {
         let value = [self.window.as_slice(), cell].concat();
         let mut bounds = KeyBounds::prefix(&value);
         if let Some(after) = after {
             bounds.start = Bound::Excluded(self.of.index.key(cell, after));
         }
-        self.read_from(bounds);
-        self.bounds.end = Bound::Excluded(value);
+        self.run = Some(self.merge(bounds, Order::Asc)?);
+        let mut below = KeyBounds::prefix(&self.window);
+        below.end = Bound::Excluded(value);
+        self.below = Some(self.merge(below, Order::Desc)?);
+        Ok(())
     }
 
     fn read(&mut self) -> Result<Option<Ranked>, StoreError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         loop {
-            let run = match &mut self.run {
-                Ok(run) => run,
-                Err(error) => return error.take().map_or(Ok(None), Err),
-            };
-            if let Some(run) = run
-                && let Some(entry) = next_entry(run, &self.of.index)?
-            {
+            if let Some(entry) = self.held.pop() {
                 return Ok(Some(entry));
             }
-            if self.order == Order::Asc {
+            if let Some(run) = &mut self.run {
+                if let Some(entry) = next_entry(run, &self.of.index)? {
+                    return Ok(Some(entry));
+                }
+                self.run = None;
+            }
+            if !self.hold_value()? {
                 return Ok(None);
             }
-            let mut below = self.merge(self.bounds.clone(), Order::Desc)?;
-            let Some(next) = next_entry(&mut below, &self.of.index)? else { return Ok(None) };
-            self.begin_value(&next.cell, None);
         }
+    }
+
+    /// Holds the entries of the next smaller value; `false` if there is none.
+    fn hold_value(&mut self) -> Result<bool, StoreError> {
+        let Some(below) = &mut self.below else { return Ok(false) };
+        let first = match self.next.take() {
+            Some(first) => first,
+            None => match next_entry(below, &self.of.index)? {
+                Some(first) => first,
+                None => return Ok(false),
+            },
+        };
+        self.held.push(first);
+        while let Some(entry) = next_entry(below, &self.of.index)? {
+            if entry.cell != self.held[0].cell {
+                self.next = Some(entry);
+                break;
+            }
+            if self.held.len() == HELD_ROWS {
+                self.held.clear();
+                self.begin_value(&entry.cell, None)?;
+                break;
+            }
+            self.held.push(entry);
+        }
+        Ok(true)
     }
 }
 
@@ -121,10 +170,11 @@ impl Iterator for RankedRows {
     type Item = Result<Ranked, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.read().transpose();
-        if !matches!(row, Some(Ok(_))) {
-            self.run = Err(None);
+        if self.ended {
+            return None;
         }
+        let row = self.read().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
         row
     }
 }

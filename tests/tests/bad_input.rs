@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use statmill_tests::{Running, failure, message, ndjson, output, plugins, start, write};
 use tempfile::TempDir;
@@ -322,4 +324,30 @@ fn a_second_host_on_the_same_folder_is_refused_and_told_the_process() {
     let shown = output(PROGRAM, &["show", "odd", "--url", &running.url, "--format", "csv"]);
     assert!(shown.starts_with("count,topic\n"), "{shown}");
     assert!(running.stop());
+}
+
+#[test]
+fn a_file_of_which_a_part_is_lost_fails_a_run_to_its_end_unless_that_is_accepted() {
+    let folder = TempDir::new().unwrap();
+    let packed = folder.path().join("messages.ndjson.gz");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(ndjson(0..2000).as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    std::fs::write(&packed, &whole[..whole.len() / 2]).unwrap();
+    let (plugins, data) = (plugins(&["odd-plugin"]), folder.path().join("data"));
+    let (data, source) = (data.to_str().unwrap(), format!("file:{}", packed.display()));
+    let plugins = plugins.path().to_str().unwrap();
+    let run = ["run", "--once", "--data", data, "--plugins", plugins, "--source", &source];
+    for _ in 0..2 {
+        let said = failure(PROGRAM, &run);
+        assert!(said.contains("parts are lost") && said.contains("end early"), "{said}");
+    }
+    let _ = output(PROGRAM, &[&run[..], &["--accept-loss"]].concat());
+    let rows = output(PROGRAM, &["show", "odd", "--data", data, "--format", "csv"]);
+    let counted: u64 = rows
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').next().unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert!((100..2000).contains(&counted), "{rows}");
 }

@@ -41,10 +41,12 @@ pub(super) struct RunArgs {
     /// Number of workers; default the number of cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of it.
+    /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of
+    /// it.
     #[arg(long)]
     once: bool,
-    /// Let a rebuild take over though it does not reach back as far as the rows it replaces.
+    /// Let a rebuild take over though it does not reach back as far as the rows it replaces; with
+    /// --once, exit 0 though parts of a log are lost.
     #[arg(long)]
     accept_loss: bool,
 }
@@ -77,9 +79,16 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         let progress = ShownProgress::of(host.catalog());
         host.wait_finished()?;
         drop(progress);
-        let failed = failed_stats(&host.catalog().status());
+        let status = host.catalog().status();
         host.stop();
+        let failed = failed_stats(&status);
         anyhow::ensure!(failed.is_empty(), "not all stats could count: {}", failed.join("; "));
+        let lost = lost_parts(&status);
+        anyhow::ensure!(
+            lost.is_empty() || args.accept_loss,
+            "what could be read is counted, but parts are lost: {}; with --accept-loss that is no failure",
+            lost.join("; ")
+        );
         return Ok(());
     }
     let host = builder.listen(&config.listen.to_string()).start()?;
@@ -105,4 +114,19 @@ fn failed_stats(status: &Status) -> Vec<String> {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };
     status.stats.iter().filter(given_up).map(words).collect()
+}
+
+/// The parts of logs that nobody could count.
+fn lost_parts(status: &Status) -> Vec<String> {
+    let lost = status.logs.iter().flat_map(|log| {
+        let name = &log.name;
+        let error =
+            log.error.iter().map(move |error| format!("{name} is read no further: {error}"));
+        let holes = log.holes.iter().map(move |hole| {
+            format!("{name} from {} to {}: {}", hole.start.0, hole.end.0, hole.reason)
+        });
+        let losses = log.losses.iter().map(move |loss| format!("{name}: {}", loss.reason));
+        error.chain(holes).chain(losses)
+    });
+    lost.collect()
 }

@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use flate2::bufread::GzDecoder;
 use parking_lot::Mutex;
 
 use super::content::Tail;
@@ -130,7 +131,7 @@ impl Cursor {
     fn new(file: &Arc<File>, codec: Codec) -> io::Result<Self> {
         let raw = BufReader::with_capacity(128 << 10, At { file: Arc::clone(file), at: 0 });
         let decoder: Box<dyn Read + Send> = match codec {
-            Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+            Codec::Gzip => Box::new(Members(Some(GzDecoder::new(raw)))),
             Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(raw)?),
         };
         Ok(Self { decoder, window: Vec::new(), start: 0, stopped: None })
@@ -181,6 +182,40 @@ impl Cursor {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Tail::Cut,
                 Err(error) => Tail::Damaged(error.to_string()),
             });
+        }
+    }
+}
+
+/// The members of a gzip file, one after the other. What writers of blocks put behind the last one to
+/// fill a block up, zeros, is no part of the data, as it is none to gzip itself.
+struct Members(Option<GzDecoder<BufReader<At>>>);
+
+impl Read for Members {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = self.0.as_mut().filter(|_| !buf.is_empty()) {
+            let got = member.read(buf)?;
+            if got > 0 {
+                return Ok(got);
+            }
+            let next = self.0.take().map(GzDecoder::into_inner).map(after_zeros).transpose()?;
+            self.0 = next.flatten().map(GzDecoder::new);
+        }
+        Ok(0)
+    }
+}
+
+/// Goes to the first byte that is not zero, if there is one.
+fn after_zeros(mut raw: BufReader<At>) -> io::Result<Option<BufReader<At>>> {
+    loop {
+        let bytes = raw.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let found = zeros < bytes.len();
+        raw.consume(zeros);
+        if found {
+            return Ok(Some(raw));
         }
     }
 }

@@ -252,6 +252,7 @@ fn compressed_files_are_logs_of_their_bytes() {
     members.extend(gzip(&text.as_bytes()[1000..]));
     for (name, bytes) in [
         ("bus.ndjson.gz", gzip(text.as_bytes())),
+        ("bus.ndjson.gz", [&members[..], &[0; 300_000]].concat()),
         ("bus.ndjson.gz", members),
         ("bus.ndjson.zst", zstandard(text.as_bytes())),
         // Told by its first bytes, not by its name.

@@ -224,6 +224,9 @@ pub struct LogStatus {
     /// How far back equal messages are recognised; none where they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<HorizonStatus>,
+    /// Messages passed over because their identity was known; none where they are not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<u64>,
     /// Ranges of records that are damaged or gone.
     pub holes: Vec<Hole>,
     /// Fetches of history beside this log.

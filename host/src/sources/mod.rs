@@ -106,9 +106,6 @@ impl Sources {
         database: &Database,
     ) -> Result<(), HostError> {
         let mapping = mapping(options, url.map.as_deref())?;
-        if url.dedup {
-            return Err(HostError::NoDedup(url.name()));
-        }
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(database, FileLog::stored_id(path, &state_folder)?)?;
@@ -116,7 +113,8 @@ impl Sources {
                 path,
                 FileOptions {
                     once: options.once,
-                    max_line: options.limits.max_message,
+                    limits: options.limits,
+                    dedup: url.dedup.then_some(options.journal.horizon),
                     folded,
                     ..FileOptions::new(mapping, state_folder)
                 },

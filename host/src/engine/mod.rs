@@ -65,6 +65,8 @@ pub(crate) struct EngineOptions {
     pub(crate) stat_config: BTreeMap<String, String>,
     /// A rebuild may swap though it does not reach back as far as the rows it replaces.
     pub(crate) accept_loss: bool,
+    /// A history is given, from which can be asked again what retired fills gave.
+    pub(crate) history: bool,
 }
 
 /// A log to read, and by whom.
@@ -332,8 +334,9 @@ impl Engine {
         let records = self.shared.stats.iter().map(|stat| stat.written());
         let (mut messages, mut commits) = (0, 0);
         for snapshot in records {
-            let accepted = snapshot.record().positions.values().map(|at| at.messages).sum();
-            messages = messages.max(accepted);
+            let record = snapshot.record();
+            let kept: u64 = record.positions.values().map(|at| at.messages).sum();
+            messages = messages.max(kept + record.retired.messages);
             commits += snapshot.record().commit;
         }
         crate::Counters { messages, commits, syncs: self.shared.syncs() }

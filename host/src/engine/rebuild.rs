@@ -49,6 +49,9 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
 /// What the old rows account for and the new ones cannot, in words.
 fn what_is_lost(shared: &Shared, stat: &StatShared) -> Option<String> {
     let old = stat.served();
+    if old.record().retired.messages > 0 && !shared.options.history {
+        return Some("no history is given, from which some of it was fetched".to_owned());
+    }
     old.record().positions.iter().filter(|(_, at)| at.messages > 0).find_map(
         |(id, at)| match shared.logs.iter().find(|slot| slot.log.id() == *id) {
             None => Some(format!("log {} is no longer read", at.name)),

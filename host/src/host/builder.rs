@@ -259,6 +259,7 @@ impl HostBuilder {
         if self.keep_by_models {
             journal.retention.age_us = longest_retention_us(&loaded);
         }
+        let has_history = self.history.is_some();
         let sources = SourceOptions {
             data: self.data.clone(),
             urls: self.sources,
@@ -278,6 +279,7 @@ impl HostBuilder {
             caps: Caps::default(),
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
+            history: has_history,
         };
         let engine = Engine::start(Arc::clone(&database), &loaded, sources.take_inputs(), options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &loaded, sources.sinks())?);

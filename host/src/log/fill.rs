@@ -304,7 +304,7 @@ impl Fill {
         Ok(())
     }
 
-    pub(super) fn segments(&self) -> &SegmentLog {
+    pub(crate) fn segments(&self) -> &SegmentLog {
         &self.log
     }
 

@@ -13,6 +13,7 @@ pub mod horizon;
 pub mod identity;
 pub mod ingest;
 pub mod journal;
+pub mod retired;
 pub mod seam;
 pub mod segment;
 pub mod source;

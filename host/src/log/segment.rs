@@ -31,5 +31,5 @@ pub use retention::{Hold, Retention};
 pub use segments::{Loss, SegmentLog, SegmentOptions};
 pub use tables::Table;
 
-pub(crate) use meta::{read_json, write_json};
+pub(crate) use meta::{created_us, read_json, write_json};
 pub(crate) use segments::Committed;

@@ -58,6 +58,9 @@ pub struct StatStatus {
     pub models: BTreeMap<String, u64>,
     /// How far it has folded each log.
     pub positions: BTreeMap<LogId, PositionStatus>,
+    /// Messages of fills that all had folded and that are gone.
+    #[serde(default)]
+    pub retired_messages: u64,
     /// Messages the logs hold beyond the positions; none where a log cannot count.
     pub lag_messages: Option<u64>,
     /// Age of the oldest unread message, seconds; 0 when level, none when unknown.
@@ -102,6 +105,9 @@ impl StatStatus {
                 *rejects.entry(reject_name(*reject)).or_default() += messages;
             }
         }
+        for (reject, messages) in &record.retired.rejects {
+            *rejects.entry(reject_name(*reject)).or_default() += messages;
+        }
         let positions = record.positions.iter().map(|(log, position)| {
             let status = PositionStatus {
                 name: position.name.clone(),
@@ -125,6 +131,7 @@ impl StatStatus {
             rows: snapshot.rows(0),
             models: models.map(|(at, model)| (model.name.clone(), snapshot.rows(at))).collect(),
             positions: positions.collect(),
+            retired_messages: record.retired.messages,
             messages: record.messages,
             rejects,
             too_late: record.too_late,

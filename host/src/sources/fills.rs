@@ -1,19 +1,19 @@
 //! Fills: what is missing is planned at start, fetched beside the live messages, and read like any log.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{SourceOptions, Sources, mapping};
+use super::needs::{Accounts, closed, earliest_us, needs};
+use super::{SourceOptions, Sources, mapping, retire};
 use crate::clock::now_us;
-use crate::engine::{LogInput, Need, cutoff, plan_fills};
+use crate::engine::{LogInput, plan_fills};
 use crate::host::HostError;
 use crate::loader::Loaded;
-use crate::log::coverage::Coverage;
 use crate::log::fill::{Fill, FillState};
 use crate::log::history::{FileHistory, FillError, FillOptions, History, run_fill};
+use crate::log::retired::Retired;
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
 use crate::store::Database;
@@ -28,19 +28,30 @@ pub(super) struct Fetch {
 pub(super) fn plan(
     sources: &mut Sources,
     options: &SourceOptions,
-    coverage: &Coverage,
     database: &Database,
     loaded: &Loaded,
 ) -> Result<(), HostError> {
     let folder = options.data.join("fills");
     let mut fills: Vec<Arc<Fill>> = Fill::open_all(&folder)?.into_iter().map(Arc::new).collect();
+    let horizon_us = horizon_us(sources, options);
+    let mut retired = Retired::open(&options.data.join("retired"))?;
+    retire::retire(&mut fills, &mut retired, database, loaded, horizon_us, &options.limits)?;
+    let earliest_us = earliest_us(database, loaded)?;
+    retired.forget(horizon_us.unwrap_or(i64::MIN), earliest_us)?;
     if let Some(url) = &options.history {
         let history: Arc<dyn History> = Arc::new(FileHistory::new(
             &url.name(),
             &url.path,
             mapping(options, url.map.as_deref())?,
         )?);
-        let needs = needs(&fills, coverage, database, loaded, history.settle_us())?;
+        let accounts = Accounts {
+            journals: &sources.journals,
+            closed: closed(&options.data.join("journals"), &sources.journals)?,
+            fills: &fills,
+            retired: &retired,
+            settle_us: history.settle_us(),
+        };
+        let needs = needs(&accounts, database, loaded)?;
         for plan in plan_fills(&needs) {
             tracing::info!(
                 from = %crate::query::UtcTime(plan.range.start),
@@ -59,6 +70,7 @@ pub(super) fn plan(
             }
         }
     }
+    sources.seam.set_retired(retired);
     for fill in fills {
         sources.seam.add_fill(Arc::clone(&fill));
         sources.inputs.push(LogInput {
@@ -69,6 +81,13 @@ pub(super) fn plan(
         });
     }
     Ok(())
+}
+
+/// Record time before which no identity is promised to be known: that of the journal that has come least far.
+fn horizon_us(sources: &Sources, options: &SourceOptions) -> Option<i64> {
+    let newest = sources.journals.iter().map(|covered| covered.journal.newest_us());
+    let newest_us = newest.min().flatten()?;
+    Some(newest_us.saturating_sub(options.journal.horizon.span_us))
 }
 
 fn make(
@@ -83,46 +102,6 @@ fn make(
     let folder = folder.join(format!("{:020}-{number}", now_us()));
     let mapping = mapping(options, url.map.as_deref())?;
     Ok(Fill::create(&folder, range, &url.to_string(), mapping, readers)?)
-}
-
-/// What each stat misses: from its cutoff to now, without what the journals and its fills account for.
-///
-/// A stat that is new reads the fills there are as well.
-fn needs(
-    fills: &[Arc<Fill>],
-    coverage: &Coverage,
-    database: &Database,
-    loaded: &Loaded,
-    settle_us: i64,
-) -> Result<Vec<Need>, HostError> {
-    let now = now_us();
-    let known = database.idents()?;
-    let mut needs = BTreeMap::new();
-    for (_, manifest) in &loaded.stats {
-        let record = if known.contains(&manifest.ident) && database.serves(manifest)? == Some(true)
-        {
-            Some(database.open_stored(&manifest.ident)?.record().clone())
-        } else {
-            None
-        };
-        let from_us = match &record {
-            Some(record) => record.cutoff_us,
-            None => cutoff(manifest, now),
-        };
-        if record.is_none() {
-            for fill in fills {
-                fill.add_reader(&manifest.ident)?;
-            }
-        }
-        let filled = fills
-            .iter()
-            .filter(|fill| fill.header().readers.contains(&manifest.ident))
-            // One that is still being fetched will account for all of its span.
-            .map(|fill| fill.span_us());
-        let missing = coverage.missing(from_us.unwrap_or(0).max(0), now, settle_us, filled);
-        needs.insert(manifest.ident.clone(), missing);
-    }
-    Ok(needs.into_iter().collect())
 }
 
 /// Fetches one fill after the other until all are complete or the host stops.

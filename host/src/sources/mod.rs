@@ -6,6 +6,8 @@
 
 mod feed;
 mod fills;
+mod needs;
+mod retire;
 mod sink;
 
 use std::collections::{BTreeMap, HashSet};
@@ -55,7 +57,7 @@ pub(crate) struct Sources {
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
     seam: Arc<SeamIndex>,
-    coverage: Option<Arc<Coverage>>,
+    journals: Vec<needs::Covered>,
     stopping: Arc<AtomicBool>,
     /// Feeders first: `--once` waits for them.
     feeding: Mutex<Vec<JoinHandle<Result<(), HostError>>>>,
@@ -75,7 +77,7 @@ impl Sources {
             feeders: Vec::new(),
             fetches: Vec::new(),
             seam: SeamIndex::new(),
-            coverage: None,
+            journals: Vec::new(),
             stopping: Arc::new(AtomicBool::new(false)),
             feeding: Mutex::default(),
             others: Mutex::default(),
@@ -84,13 +86,8 @@ impl Sources {
             sources.open_one(options, url, database)?;
         }
         if options.urls.iter().any(SourceUrl::is_journaled) {
-            let folder = options.data.join("journals");
-            let io =
-                |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
-            let coverage = Arc::new(Coverage::open(&folder).map_err(io)?);
-            coverage.touch(now_us()).map_err(io)?;
-            fills::plan(&mut sources, options, &coverage, database, loaded)?;
-            sources.coverage = Some(coverage);
+            note_coverage(&sources.coverages(), Coverage::touch)?;
+            fills::plan(&mut sources, options, database, loaded)?;
         } else if options.history.is_some() {
             tracing::warn!(
                 "the history is not used: files hold their own past, and no source needs it"
@@ -134,6 +131,12 @@ impl Sources {
         let journal_options = JournalOptions { arrival_time: url.arrival_time, ..options.journal };
         let journal = Journal::open(&folder, &name, mapping, journal_options)?;
         self.seam.add_journal(&journal);
+        let coverage = Coverage::open(&folder).map_err(|source| HostError::Io {
+            what: format!("cannot use {}", folder.display()),
+            source,
+        })?;
+        let coverage = Arc::new(coverage);
+        self.journals.push(needs::Covered { journal: Arc::clone(&journal), coverage });
         self.inputs.push(LogInput {
             log: Arc::clone(&journal) as _,
             readers: None,
@@ -192,11 +195,11 @@ impl Sources {
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
-        if let Some(coverage) = self.coverage.clone() {
-            let stopping = Arc::clone(&self.stopping);
+        if !self.journals.is_empty() {
+            let (coverages, stopping) = (self.coverages(), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("coverage".into())
-                .spawn(move || note_coverage(&coverage, &stopping))
+                .spawn(move || keep_coverage(&coverages, &stopping))
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
@@ -228,11 +231,13 @@ impl Sources {
                 let _ = thread.join();
             }
         }
-        if let Some(coverage) = &self.coverage
-            && let Err(error) = coverage.pause(now_us())
-        {
-            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        if let Err(error) = note_coverage(&self.coverages(), Coverage::pause) {
+            tracing::warn!("some history will be asked again: {error}");
         }
+    }
+
+    fn coverages(&self) -> Vec<Arc<Coverage>> {
+        self.journals.iter().map(|covered| Arc::clone(&covered.coverage)).collect()
     }
 }
 
@@ -242,13 +247,25 @@ impl Drop for Sources {
     }
 }
 
-fn note_coverage(coverage: &Coverage, stopping: &AtomicBool) {
+fn keep_coverage(coverages: &[Arc<Coverage>], stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::park_timeout(COVERAGE_STEP);
-        if let Err(error) = coverage.touch(now_us()) {
-            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        if let Err(error) = note_coverage(coverages, Coverage::touch) {
+            tracing::warn!("some history will be asked again: {error}");
         }
     }
+}
+
+/// Notes the same instant for all journals: no sliver of time is missed by one alone.
+fn note_coverage(
+    coverages: &[Arc<Coverage>],
+    note: impl Fn(&Coverage, i64) -> std::io::Result<()>,
+) -> Result<(), HostError> {
+    let now = now_us();
+    coverages.iter().try_for_each(|coverage| note(coverage, now)).map_err(|source| HostError::Io {
+        what: "cannot note when journals were written".into(),
+        source,
+    })
 }
 
 /// The mapping of this name: built in, or the configuration's.

@@ -219,6 +219,17 @@ impl Database {
         Ok(self.active(&manifest.ident)?.map(|name| name == tree_name(manifest)))
     }
 
+    /// Are there rows of the statistic that do not serve: of a rebuild that is not level yet?
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`].
+    pub fn is_rebuilding(&self, ident: &str) -> Result<bool, StoreError> {
+        let active = self.active(ident)?;
+        let prefix = format!("p/{ident}@");
+        let mut trees = self.store.trees()?.into_iter();
+        Ok(trees.any(|name| name.starts_with(&prefix) && Some(&name) != active.as_ref()))
+    }
+
     /// Lets `stat` serve from now on.
     ///
     /// # Errors

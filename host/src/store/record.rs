@@ -31,6 +31,8 @@ pub struct StatRecord {
     pub skipped: Vec<Span>,
     /// Messages that no fold could take.
     pub dead_letters: u64,
+    /// What was folded from fills that are gone.
+    pub retired: Retired,
     /// The rows rest on an import from logs that are not known here.
     pub base: Option<Base>,
 }
@@ -51,6 +53,29 @@ pub struct Position {
     pub rejects: BTreeMap<Reject, u64>,
     /// Largest event time folded from it, µs since 1970.
     pub largest_time_us: Option<i64>,
+}
+
+/// The positions in logs that are gone, summed up: their messages stay counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retired {
+    /// Number of logs.
+    pub logs: u64,
+    /// Messages folded from them.
+    pub messages: u64,
+    /// Messages refused, by reason.
+    pub rejects: BTreeMap<Reject, u64>,
+}
+
+impl Retired {
+    /// Adds a position that is given up.
+    pub(crate) fn add(&mut self, position: Position) {
+        self.logs += 1;
+        self.messages += position.messages;
+        for (reject, count) in position.rejects {
+            *self.rejects.entry(reject).or_default() += count;
+        }
+    }
 }
 
 /// A span of event time of one log that was not folded.

@@ -1,0 +1,145 @@
+//! What each stat misses: which spans of time must be asked from a history.
+//!
+//! A stat needs everything from its cutoff on, of every journal. A journal accounts for the times when it
+//! was written; fills account for their spans in all journals, for a history has the messages of all. What
+//! a stat counted live can be told from what a history gives only while the journal keeps it: where it
+//! does not, nothing is asked for a stat that has rows, lest it count twice.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::now_us;
+use crate::engine::{Need, cutoff};
+use crate::host::HostError;
+use crate::loader::Loaded;
+use crate::log::Log;
+use crate::log::coverage::{Coverage, minus};
+use crate::log::fill::Fill;
+use crate::log::journal::Journal;
+use crate::log::retired::Retired;
+use crate::query::UtcTime;
+use crate::store::Database;
+
+/// A journal and the times when it was written.
+pub(super) struct Covered {
+    pub(super) journal: Arc<Journal>,
+    pub(super) coverage: Arc<Coverage>,
+}
+
+/// What the data folder accounts for without asking.
+pub(super) struct Accounts<'a> {
+    pub(super) journals: &'a [Covered],
+    /// Times when journals were written that are not open now.
+    pub(super) closed: Vec<Range<i64>>,
+    pub(super) fills: &'a [Arc<Fill>],
+    pub(super) retired: &'a Retired,
+    /// How late the history may be, µs.
+    pub(super) settle_us: i64,
+}
+
+impl Covered {
+    /// Event time from which on the journal keeps all it was sent, µs since 1970; none = all of it.
+    fn kept_since_us(&self, settle_us: i64) -> Option<i64> {
+        if self.journal.start().0 == 0 {
+            return None;
+        }
+        let oldest = self.journal.segments().outline().first().map(|segment| segment.2);
+        oldest.map(|arrival_us| arrival_us.saturating_add(settle_us))
+    }
+
+    /// Times of messages that were counted live and that the journal no longer keeps.
+    fn gone(&self, settle_us: i64) -> Vec<Range<i64>> {
+        let Some(kept_us) = self.kept_since_us(settle_us) else { return Vec::new() };
+        let spans = self.coverage.spans().into_iter();
+        spans.map(|span| span.start..span.end.min(kept_us)).collect()
+    }
+}
+
+/// The spans each stat misses. A stat that is new reads the fills there are as well.
+pub(super) fn needs(
+    accounts: &Accounts<'_>,
+    database: &Database,
+    loaded: &Loaded,
+) -> Result<Vec<Need>, HostError> {
+    let now = now_us();
+    let settle_us = accounts.settle_us;
+    let known = database.idents()?;
+    let gone: Vec<_> = accounts.journals.iter().flat_map(|it| it.gone(settle_us)).collect();
+    let counted: Vec<_> = gone.into_iter().chain(accounts.closed.iter().cloned()).collect();
+    let mut needs = BTreeMap::new();
+    for (_, manifest) in &loaded.stats {
+        let ident = &manifest.ident;
+        let record = if known.contains(ident) && database.serves(manifest)? == Some(true) {
+            Some(database.open_stored(ident)?.record().clone())
+        } else {
+            None
+        };
+        let from_us = match &record {
+            Some(record) => record.cutoff_us,
+            None => cutoff(manifest, now),
+        };
+        let mut filled: Vec<Range<i64>> = Vec::new();
+        for fill in accounts.fills {
+            if record.is_none() {
+                fill.add_reader(ident)?;
+            }
+            if fill.header().readers.contains(ident) {
+                // One that is still being fetched will account for all of its span.
+                filled.push(fill.span_us());
+            }
+        }
+        if record.is_some() {
+            filled.extend(accounts.retired.folded_by(ident));
+        }
+        let span = from_us.unwrap_or(0).max(0)..now;
+        let missing = accounts.journals.iter().flat_map(|covered| {
+            let kept_us = match record {
+                Some(_) => i64::MIN,
+                None => covered.kept_since_us(settle_us).unwrap_or(i64::MIN),
+            };
+            covered.coverage.missing(span.clone(), settle_us, kept_us, filled.iter().cloned())
+        });
+        let missing = minus(missing.collect(), &[]);
+        let asked = match record {
+            Some(_) => minus(missing.clone(), &counted),
+            None => missing.clone(),
+        };
+        for left in minus(missing, &asked) {
+            tracing::warn!(
+                stat = ident,
+                from = %UtcTime(left.start),
+                to = %UtcTime(left.end),
+                "not asked from the history: what was counted live is no longer kept to be compared with"
+            );
+        }
+        needs.insert(ident.clone(), asked);
+    }
+    Ok(needs.into_iter().collect())
+}
+
+/// The event time before which no stat, loaded or not, will ever ask, µs since 1970.
+pub(super) fn earliest_us(database: &Database, loaded: &Loaded) -> Result<i64, HostError> {
+    let now = now_us();
+    let mut earliest = now;
+    for ident in database.idents()? {
+        let store = database.open_stored(&ident)?;
+        earliest = earliest.min(store.record().cutoff_us.unwrap_or(0));
+    }
+    let loaded = loaded.stats.iter().map(|(_, stat)| cutoff(stat, now).unwrap_or(0));
+    Ok(loaded.fold(earliest, i64::min))
+}
+
+/// Times when journals below `folder` were written that are not `open`.
+pub(super) fn closed(folder: &Path, open: &[Covered]) -> Result<Vec<Range<i64>>, HostError> {
+    let io = |source| HostError::Io { what: format!("cannot list {}", folder.display()), source };
+    let mut spans = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.is_dir() && !open.iter().any(|covered| covered.coverage.is_in(&path)) {
+            spans.extend(Coverage::open(&path).map_err(io)?.spans());
+        }
+    }
+    Ok(spans)
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use statmill::Host;
-use statmill::query::{LogStatus, StatStatus};
+use statmill::query::{LogStatus, StatState, StatStatus};
 use statmill_plugin_api::encoding::Value;
 use statmill_tests::{drop_in, plugins};
 use tempfile::TempDir;
@@ -182,6 +182,47 @@ fn restarts_with_gaps_leave_few_fills_lanes_and_positions_and_exact_rows() {
     scene.wait(&host);
     assert_eq!(volume(&host), scene.all.len() as u64);
     host.stop();
+}
+
+#[test]
+fn a_new_version_asks_again_for_what_retired_fills_gave_the_old_one() {
+    let mut scene = Scene::new();
+    scene.plugins = plugins(&["odd-plugin"]);
+    let history = scene.happen(40);
+    scene.archive(&history);
+    let level = |scene: &Scene, host: &Host| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            host.flush();
+            let stat = host.catalog().status().stats.remove(0);
+            if stat.messages >= scene.all.len() as u64 && stat.state == StatState::Live {
+                assert_eq!(stat.messages, scene.all.len() as u64);
+                return stat;
+            }
+            assert!(Instant::now() < deadline, "not level: {:#?}", host.catalog().status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    for _ in 0..3 {
+        let host = scene.start(&["http:live"]);
+        level(&scene, &host);
+        let live = scene.happen(2);
+        send(&host, "live", &live);
+        level(&scene, &host);
+        host.stop();
+    }
+    let host = scene.start(&["http:live"]);
+    let old = level(&scene, &host);
+    assert_eq!((old.retired_messages, scene.fills()), (40, 1));
+    host.stop();
+
+    scene.plugins = plugins(&["odd-plugin-next"]);
+    for _ in 0..3 {
+        let host = scene.start(&["http:live"]);
+        let new = level(&scene, &host);
+        assert_eq!(new.ident, old.ident);
+        host.stop();
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! identities, which a late live message is checked against, join those of others in one log; its folder
 //! goes. [`Retired::begin`] is the step that counts: what follows it is finished at the next start if need be.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use crate::project::{Limits, envelope};
 
 const FILE: &str = "retired.json";
 const FORMAT: u32 = 1;
-/// Spans kept for one set of readers; beyond, the two oldest are joined: what lies between them is not asked
+/// Spans kept for one set of rows; beyond, the two oldest are joined: what lies between them is not asked
 /// for either.
 const SPANS: usize = 4096;
 /// Small segments, so that old identities can go.
@@ -34,6 +34,8 @@ const READ_RECORDS: usize = 4096;
 pub struct Retired {
     dir: PathBuf,
     noted: Noted,
+    /// Names of the rows that the stats write now, by ident.
+    rows: BTreeMap<String, String>,
     known: SegmentLog,
 }
 
@@ -49,17 +51,18 @@ struct Noted {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Folded {
-    readers: BTreeSet<String>,
+    /// Names of rows: another version of a stat has not folded them.
+    rows: BTreeSet<String>,
     /// Starts and ends (not in them), µs since 1970, ascending and apart from each other.
     spans: Vec<(i64, i64)>,
 }
 
 impl Retired {
-    /// Opens what is kept in `dir`.
+    /// Opens what is kept in `dir`; `rows` are the names of the rows that the stats write now, by ident.
     ///
     /// # Errors
     /// [`LogError::Io`], [`LogError::Damaged`].
-    pub fn open(dir: &Path) -> Result<Self, LogError> {
+    pub fn open(dir: &Path, rows: BTreeMap<String, String>) -> Result<Self, LogError> {
         let known = SegmentLog::open(
             &dir.join("known"),
             "retired fills",
@@ -77,12 +80,14 @@ impl Retired {
                 reason: format!("{FILE} has format {}, this program knows {FORMAT}", noted.format),
             });
         }
-        Ok(Self { dir: dir.to_owned(), noted, known })
+        Ok(Self { dir: dir.to_owned(), noted, rows, known })
     }
 
     /// Spans of event time, µs since 1970, that the stat `reader` has folded from fills that are gone.
     pub fn folded_by(&self, reader: &str) -> impl Iterator<Item = Range<i64>> {
-        let of_reader = self.noted.folded.iter().filter(move |it| it.readers.contains(reader));
+        let rows = self.rows.get(reader);
+        let folded = self.noted.folded.iter();
+        let of_reader = folded.filter(move |it| rows.is_some_and(|rows| it.rows.contains(rows)));
         of_reader.flat_map(|it| it.spans.iter().map(|&(from_us, to_us)| from_us..to_us))
     }
 
@@ -94,7 +99,27 @@ impl Retired {
 
     /// Whether all of these stats have folded all that is known here: then its identities are in their rows.
     pub(super) fn is_folded_by_all(&self, readers: &BTreeSet<String>) -> bool {
-        self.noted.folded.iter().all(|it| readers.is_subset(&it.readers))
+        let folded = |it: &Folded| {
+            let rows = readers.iter().map(|reader| self.rows.get(reader));
+            rows.into_iter().all(|rows| rows.is_some_and(|rows| it.rows.contains(rows)))
+        };
+        self.noted.folded.iter().all(folded)
+    }
+
+    /// Notes, durably, that the rows of these stats begin anew: they have folded nothing.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn begin_anew<'a>(
+        &mut self,
+        readers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), LogError> {
+        let mut next = self.noted.clone();
+        let mut changed = false;
+        for rows in readers.into_iter().filter_map(|reader| self.rows.get(reader)) {
+            next.folded.iter_mut().for_each(|it| changed |= it.rows.remove(rows));
+        }
+        if changed { self.note(next) } else { Ok(()) }
     }
 
     /// Whether a retirement was begun and not finished.
@@ -113,9 +138,11 @@ impl Retired {
         for fill in fills {
             let header = fill.header();
             next.leaving.insert(fill.id());
-            let at = next.folded.iter().position(|it| it.readers == header.readers);
+            let rows = header.readers.iter().filter_map(|reader| self.rows.get(reader).cloned());
+            let rows: BTreeSet<String> = rows.collect();
+            let at = next.folded.iter().position(|it| it.rows == rows);
             let at = at.unwrap_or_else(|| {
-                next.folded.push(Folded { readers: header.readers, spans: Vec::new() });
+                next.folded.push(Folded { rows, spans: Vec::new() });
                 next.folded.len() - 1
             });
             add(&mut next.folded[at].spans, (header.from_us, header.to_us));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::needs::{Accounts, closed, earliest_us, needs};
+use super::needs::{Accounts, closed, earliest_us, needs, new_stats, rows_written};
 use super::{SourceOptions, Sources, mapping, retire};
 use crate::clock::now_us;
 use crate::engine::{LogInput, plan_fills};
@@ -34,7 +34,9 @@ pub(super) fn plan(
     let folder = options.data.join("fills");
     let mut fills: Vec<Arc<Fill>> = Fill::open_all(&folder)?.into_iter().map(Arc::new).collect();
     let horizon_us = horizon_us(sources, options);
-    let mut retired = Retired::open(&options.data.join("retired"))?;
+    let rows = rows_written(database, loaded)?;
+    let mut retired = Retired::open(&options.data.join("retired"), rows)?;
+    retired.begin_anew(new_stats(database, loaded)?)?;
     retire::retire(&mut fills, &mut retired, database, loaded, horizon_us, &options.limits)?;
     let earliest_us = earliest_us(database, loaded)?;
     retired.forget(horizon_us.unwrap_or(i64::MIN), earliest_us)?;

@@ -20,7 +20,7 @@ use crate::log::fill::Fill;
 use crate::log::journal::Journal;
 use crate::log::retired::Retired;
 use crate::query::UtcTime;
-use crate::store::Database;
+use crate::store::{Database, tree_name};
 
 /// A journal and the times when it was written.
 pub(super) struct Covered {
@@ -65,16 +65,15 @@ pub(super) fn needs(
 ) -> Result<Vec<Need>, HostError> {
     let now = now_us();
     let settle_us = accounts.settle_us;
-    let known = database.idents()?;
+    let new = new_stats(database, loaded)?;
     let gone: Vec<_> = accounts.journals.iter().flat_map(|it| it.gone(settle_us)).collect();
     let counted: Vec<_> = gone.into_iter().chain(accounts.closed.iter().cloned()).collect();
     let mut needs = BTreeMap::new();
     for (_, manifest) in &loaded.stats {
         let ident = &manifest.ident;
-        let record = if known.contains(ident) && database.serves(manifest)? == Some(true) {
-            Some(database.open_stored(ident)?.record().clone())
-        } else {
-            None
+        let record = match new.contains(&ident.as_str()) {
+            false => Some(database.open_stored(ident)?.record().clone()),
+            true => None,
         };
         let from_us = match &record {
             Some(record) => record.cutoff_us,
@@ -117,6 +116,34 @@ pub(super) fn needs(
         needs.insert(ident.clone(), asked);
     }
     Ok(needs.into_iter().collect())
+}
+
+/// Idents of the loaded stats that have no rows of this version yet that serve.
+pub(super) fn new_stats<'a>(
+    database: &Database,
+    loaded: &'a Loaded,
+) -> Result<Vec<&'a str>, HostError> {
+    let mut new = Vec::new();
+    for (_, manifest) in &loaded.stats {
+        if database.serves(manifest)? != Some(true) {
+            new.push(manifest.ident.as_str());
+        }
+    }
+    Ok(new)
+}
+
+/// Names of the rows that each stat writes, or would if its plugin were there.
+pub(super) fn rows_written(
+    database: &Database,
+    loaded: &Loaded,
+) -> Result<BTreeMap<String, String>, HostError> {
+    let mut rows = BTreeMap::new();
+    for ident in database.idents()? {
+        rows.extend(database.active(&ident)?.map(|name| (ident, name)));
+    }
+    let written = loaded.stats.iter().map(|(_, it)| (it.ident.clone(), tree_name(it)));
+    rows.extend(written);
+    Ok(rows)
 }
 
 /// The event time before which no stat, loaded or not, will ever ask, µs since 1970.

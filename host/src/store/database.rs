@@ -369,7 +369,8 @@ impl Database {
         Ok(())
     }
 
-    fn active(&self, ident: &str) -> Result<Option<String>, StoreError> {
+    /// Name of the rows that serve for a statistic; another version of it has another.
+    pub(crate) fn active(&self, ident: &str) -> Result<Option<String>, StoreError> {
         let name = self.meta.get(tree_entry(ident).as_bytes())?;
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
@@ -379,7 +380,8 @@ fn tree_entry(ident: &str) -> String {
     format!("{TREE_PREFIX}{ident}")
 }
 
-fn tree_name(manifest: &StatManifest) -> String {
+/// Name of the rows of this version of a statistic.
+pub(crate) fn tree_name(manifest: &StatManifest) -> String {
     format!("p/{}@{}.{}", manifest.ident, manifest.model_version, manifest.fold_version)
 }
 

@@ -36,6 +36,7 @@ mod tuning;
 pub use self::sled::SledStore;
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
+pub(crate) use database::tree_name;
 pub use database::{Aside, Database, Opened};
 pub use error::StoreError;
 pub use export::{ExportedStat, export};

@@ -182,20 +182,21 @@ fn what_was_overwritten_is_judged_again() {
 fn identities_behind_the_horizon_leave_the_file_and_the_verdicts_stay() {
     let place = Place::with("");
     let mut text = String::new();
-    for number in 0..40_000 {
-        text.push_str(&message(number / 2, number / 2));
-        text.push('\n');
+    for number in 0..4_000 {
+        // Long lines: a frame is a MiB.
+        let pad = " ".repeat(500);
+        text.push_str(&format!("{}{pad}\n", message(number / 2, number / 2)));
     }
     place.append(&text);
     let log = open(&place);
     let texts = all(&log);
-    assert_eq!(texts.len(), 20_000);
+    assert_eq!(texts.len(), 2_000);
     let seen = log.seen.as_ref().unwrap();
     let before = fs::metadata(sidecar(&place)).unwrap().len();
     seen.lock().compact_above(0).unwrap();
-    assert!(fs::metadata(sidecar(&place)).unwrap().len() + 200_000 < before);
+    assert!(fs::metadata(sidecar(&place)).unwrap().len() + 15_000 < before);
     assert_eq!(all(&log), texts);
     drop(log);
-    place.append(&(message(19_999, 20_000) + "\n" + &message(3, 20_000) + "\n"));
-    assert_eq!(all(&open(&place))[20_000..], [message(3, 20_000)]);
+    place.append(&(message(1_999, 2_000) + "\n" + &message(3, 2_000) + "\n"));
+    assert_eq!(all(&open(&place))[2_000..], [message(3, 2_000)]);
 }

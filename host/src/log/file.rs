@@ -6,8 +6,8 @@
 //! restart. Nothing is ever written beside the file itself.
 //!
 //! Beside the state are kept, and made anew from the file where they are missing: how many messages its
-//! parts hold and when they happened ([`times`]), and with `?dedup=id` which messages were there before
-//! ([`seen`]).
+//! parts hold and when they happened (`times.rs`), and with `?dedup=id` which messages were there before
+//! (`seen.rs`).
 
 mod content;
 mod found;

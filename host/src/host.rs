@@ -53,11 +53,6 @@ pub enum HostError {
     /// A source names a field mapping that does not exist.
     #[error("there is no field mapping {name:?}; there are {known}")]
     NoMapping { name: String, known: String },
-    /// Duplicates in a file cannot be dropped.
-    #[error(
-        "{0}: dropping duplicates of a file (dedup=id) is not in this version; send it to an http: source"
-    )]
-    NoDedup(String),
     /// A source that is fed by the host itself failed.
     #[error("a source failed: {0}")]
     Feed(String),

@@ -122,6 +122,39 @@ fn a_stat_dropped_in_later_has_exactly_the_rows_of_its_backlog() {
 }
 
 #[test]
+fn a_stat_dropped_in_later_reads_only_what_may_belong_in_of_a_file_that_was_read_before() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let messages = five_days();
+    // Large enough for some chunks.
+    let padded =
+        ndjson(&messages).replace("}\n", &format!(",\"pad\":\"{}\"}}\n", "x".repeat(20_000)));
+    std::fs::write(folder.join("messages.ndjson"), &padded).unwrap();
+    let growing = plugins(&["statmill-volume"]);
+    assert_eq!(read_once(folder, "data", &growing), None);
+    drop_in(growing.path(), "every-aggregator");
+
+    let source = format!("file:{}", folder.join("messages.ndjson").display());
+    let host = host(folder, "data", &growing).source(&source).unwrap().once().start().unwrap();
+    host.wait_finished().unwrap();
+    assert_eq!(rows(&host), counted(&messages, cutoff_s(&host)));
+    let status = host.catalog().status();
+    let log = status.logs.iter().find(|log| log.name == source).unwrap();
+    assert_eq!(log.records, Some(messages.len() as u64));
+    let read = |ident: &str| {
+        let stat = status.stats.iter().find(|stat| stat.ident == ident).unwrap();
+        assert_eq!(stat.lag_messages, Some(0));
+        stat.positions[&log.id.unwrap()].messages
+    };
+    assert_eq!(read("every-aggregator"), messages.len() as u64);
+    assert!(read(STAT) * 2 < messages.len() as u64, "read {} of {}", read(STAT), messages.len());
+    host.stop();
+    // The next start finds it where it was.
+    let (again, _) = read_once(folder, "data", &growing).unwrap();
+    assert_eq!(again.len(), counted(&messages, floor_s(now_s())).len());
+}
+
+#[test]
 fn a_restart_changes_neither_the_rows_nor_the_cutoff() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

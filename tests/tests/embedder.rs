@@ -29,7 +29,10 @@ fn an_embedder_s_queries_keep_to_the_limits_it_has_set_and_all_rows_to_none() {
     let answer = asked(&[]).unwrap();
     assert_eq!((answer.table.rows.len(), answer.table.total), (7, 100));
     let refused = asked(&[("volume__gt", "0")]).unwrap_err();
-    assert!(matches!(refused, QueryError::TooManyRows { rows: 100, max_rows: 50 }), "{refused}");
+    assert!(
+        matches!(refused, QueryError::TooManyRows { rows: 100, max_rows: 50, .. }),
+        "{refused}"
+    );
     assert_eq!(host.rows("volume-1s", None).unwrap().rows.len(), 100);
     host.stop();
 }

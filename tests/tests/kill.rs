@@ -27,8 +27,8 @@ const FILE: std::ops::Range<u64> = 100_000..142_000;
 const CHUNK: u64 = 10;
 
 /// The fault points that any run passes.
-const POINTS: [&str; 6] =
-    ["journal_roll", "ingest", "checkpoint", "page_fold", "fill_fetch", "fill_seam"];
+const POINTS: [&str; 7] =
+    ["journal_roll", "ingest", "checkpoint", "page_fold", "fill_fetch", "fill_seam", "fill_retire"];
 
 /// How many messages each life of the disturbed run gets of the file and over HTTP: every life has
 /// some to be killed at, however slow the machine.
@@ -205,6 +205,7 @@ fn wait_level(running: &Running) -> bool {
                 .values()
                 .map(|position| position["messages"].as_u64().unwrap())
                 .sum::<u64>();
+            let accepted = accepted + stat["retired_messages"].as_u64().unwrap();
             accepted >= SENT_END + (FILE.end - FILE.start)
         });
         if level {

@@ -88,7 +88,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<()> {
     }
     let folder = open(&args.from)?;
     let Some(view) = folder.stat(&args.ident)? else {
-        bail!(unknown_stat(&args.ident, &folder.idents()));
+        bail!(unknown_stat(&args.ident, folder.idents()));
     };
     let shown = table::show(&view.snapshot, &query, &Limits::none(), args.format, &mut out);
     folder.note_damage(&view)?;

@@ -200,6 +200,7 @@ pub(super) fn run(
         );
         metrics::counter!("statmill_messages_total").increment(batch.offsets.len() as u64);
         metrics::counter!("statmill_rejects_total").increment(batch.rejects.len() as u64);
+        log.note(&batch);
         next = batch.range.end;
         let batch = Arc::new(batch);
         lane.pass(next, &context.workers, |stats| Work::Batch { batch: Arc::clone(&batch), stats });

@@ -70,6 +70,8 @@ pub(crate) struct EngineOptions {
     pub(crate) stat_config: BTreeMap<String, String>,
     /// A rebuild may swap though it does not reach back as far as the rows it replaces.
     pub(crate) accept_loss: bool,
+    /// A history is given, from which can be asked again what retired fills gave.
+    pub(crate) history: bool,
 }
 
 /// A log to read, and by whom.
@@ -182,7 +184,8 @@ impl Engine {
         for stat in &stats {
             let read = inputs.iter().filter(|input| input.read_by(&stat.ident));
             let read = read.map(|input| (&*input.log, input.readers.is_some())).collect::<Vec<_>>();
-            lost.extend(renewal::begin(&database, stat, &mut stat.store.lock(), &read)?);
+            let store = &mut stat.store.lock();
+            lost.extend(renewal::begin(&database, stat, store, &read, options.history)?);
         }
         // Whoever comes later had no rows in a store that was set aside as a whole.
         database.forget_renewed("")?;
@@ -355,8 +358,9 @@ impl Engine {
         let records = self.shared.stats.iter().map(|stat| stat.written());
         let (mut messages, mut commits) = (0, 0);
         for snapshot in records {
-            let accepted = snapshot.record().positions.values().map(|at| at.messages).sum();
-            messages = messages.max(accepted);
+            let record = snapshot.record();
+            let kept: u64 = record.positions.values().map(|at| at.messages).sum();
+            messages = messages.max(kept + record.retired.messages);
             commits += snapshot.record().commit;
         }
         crate::Counters { messages, commits, syncs: self.shared.syncs() }

@@ -1,9 +1,7 @@
 //! How far back logs reach: which of the messages that rows rest on can still be read.
 
-use std::collections::BTreeMap;
-
 use crate::log::{Log, LogId, Offset};
-use crate::store::Position;
+use crate::store::StatRecord;
 
 /// Messages that were folded once and can be read no more.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +13,16 @@ pub(super) struct Gone {
     pub(super) why: String,
 }
 
-/// What `logs` no longer hold of what was folded up to `positions`.
-pub(super) fn gone(positions: &BTreeMap<LogId, Position>, logs: &[&dyn Log]) -> Vec<Gone> {
-    let folded = positions.iter().filter(|(_, at)| at.messages > 0);
+/// What `logs` no longer hold of what `old` says was folded. With `fetched` what retired fills gave is
+/// fetched again.
+pub(super) fn gone(old: &StatRecord, logs: &[&dyn Log], fetched: bool) -> Vec<Gone> {
+    let retired = (old.retired.messages > 0 && !fetched).then(|| Gone {
+        log: LogId(0),
+        until_us: old.retired.largest_time_us,
+        why: "some of it was fetched from a history, which is asked only at a start that is given one"
+            .to_owned(),
+    });
+    let folded = old.positions.iter().filter(|(_, at)| at.messages > 0);
     let gone = folded.filter_map(|(&id, at)| {
         let (until_us, why) = match logs.iter().find(|log| log.id() == id) {
             None => (at.largest_time_us, format!("log {} is no longer read", at.name)),
@@ -29,7 +34,7 @@ pub(super) fn gone(positions: &BTreeMap<LogId, Position>, logs: &[&dyn Log]) -> 
         };
         Some(Gone { log: id, until_us, why })
     });
-    gone.collect()
+    gone.chain(retired).collect()
 }
 
 /// The same for positions that nobody knows: whatever a log does not hold from its start on.

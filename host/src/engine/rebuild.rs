@@ -27,17 +27,18 @@ pub(crate) fn cutoff_beside(new_us: Option<i64>, old: &StatRecord) -> Option<i64
 pub(super) type Read<'a> = (&'a dyn Log, bool);
 
 /// Decides, once for each rebuild, what it keeps of the rows `old`, and answers with that in words;
-/// `known_until_us` is the event time up to which these are complete.
+/// `known_until_us` is the event time up to which these are complete, `fetched` as in [`gone`].
 pub(super) fn begin(
     store: &mut StatStore,
     old: &Snapshot,
     logs: &[Read<'_>],
+    fetched: bool,
     known_until_us: Option<i64>,
 ) -> Result<String, StoreError> {
     let mut record = store.record().clone();
     if record.kept.is_none() {
         record.cutoff_us = cutoff_beside(record.cutoff_us, old.record());
-        let plan = Plan { old, new: &store.snapshot(), logs, known_until_us };
+        let plan = Plan { old, new: &store.snapshot(), logs, fetched, known_until_us };
         plan.decide(&mut record)?;
     }
     if let Some(kept) = &mut record.kept
@@ -62,6 +63,7 @@ struct Plan<'a> {
     old: &'a Snapshot,
     new: &'a Snapshot,
     logs: &'a [Read<'a>],
+    fetched: bool,
     known_until_us: Option<i64>,
 }
 
@@ -105,7 +107,7 @@ impl Plan<'_> {
     fn out_of_reach(&self, record: &StatRecord) -> Result<Vec<Gone>, StoreError> {
         let logs: Vec<&dyn Log> = self.logs.iter().map(|(log, _)| *log).collect();
         let old = self.old.record();
-        let mut gone = gone(&old.positions, &logs);
+        let mut gone = gone(old, &logs, self.fetched);
         let mut add = |until_us: i64, why: &str| {
             let log = old.positions.keys().next().copied().unwrap_or(crate::log::LogId(0));
             gone.push(Gone { log, until_us: Some(until_us), why: why.to_owned() });

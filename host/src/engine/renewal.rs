@@ -46,7 +46,8 @@ pub(super) fn renew(
     if !beside {
         *stat.served.write() = store.handle();
     }
-    let lost = begin(database, stat, &mut store, &shared.logs_of(&stat.ident))?;
+    // A history is asked at a start only.
+    let lost = begin(database, stat, &mut store, &shared.logs_of(&stat.ident), false)?;
     shared.lost.lock().extend(lost);
     drop(store);
     stat.damage_reported.store(false, Ordering::Release);
@@ -54,33 +55,36 @@ pub(super) fn renew(
 }
 
 /// Decides what a stat that is made anew keeps of other rows, and writes down what `logs` cannot give
-/// again; answers with that in words. Nothing for a stat that goes on.
+/// again (`fetched`: what a history gave is asked again); answers with that in words. Nothing for a stat
+/// that goes on.
 pub(super) fn begin(
     database: &Database,
     stat: &StatShared,
     store: &mut StatStore,
     logs: &[rebuild::Read<'_>],
+    fetched: bool,
 ) -> Result<Vec<String>, StoreError> {
     if stat.rebuilding() {
         let complete = complete_at_rest(database, &stat.ident);
-        let words = rebuild::begin(store, &stat.served(), logs, complete.time_us())?;
+        let words = rebuild::begin(store, &stat.served(), logs, fetched, complete.time_us())?;
         stat.set_state(StatState::Rebuilding, words);
     }
     let logs: Vec<&dyn Log> = logs.iter().map(|(log, _)| *log).collect();
-    record_losses(database, store, &logs)
+    record_losses(database, store, &logs, fetched)
 }
 
 fn record_losses(
     database: &Database,
     store: &mut StatStore,
     logs: &[&dyn Log],
+    fetched: bool,
 ) -> Result<Vec<String>, StoreError> {
     let ident = store.ident().to_owned();
     let Some(renewed) = database.renewed(&ident)? else { return Ok(Vec::new()) };
     let mut lost = Vec::new();
     if store.record().positions.is_empty() {
         let mut record = store.record().clone();
-        for Gone { log, until_us, why } in what_is_lost(store, &renewed, logs) {
+        for Gone { log, until_us, why } in what_is_lost(store, &renewed, logs, fetched) {
             let until = until_us.map_or_else(|| "unknown".into(), |us| UtcTime(us).to_string());
             let text = format!("{ident}: its rows were damaged, and {why} (up to {until})");
             tracing::error!("a recorded loss: {text}");
@@ -97,9 +101,14 @@ fn record_losses(
     Ok(lost)
 }
 
-fn what_is_lost(store: &StatStore, renewed: &Renewed, logs: &[&dyn Log]) -> Vec<Gone> {
+fn what_is_lost(
+    store: &StatStore,
+    renewed: &Renewed,
+    logs: &[&dyn Log],
+    fetched: bool,
+) -> Vec<Gone> {
     let mut gone = match &renewed.record {
-        Some(old) => gone(&old.positions, logs),
+        Some(old) => gone(old, logs, fetched),
         None => gone_from_start(logs),
     };
     let wanted_from_us = wanted_from(store, renewed.record.as_ref());

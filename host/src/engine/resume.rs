@@ -257,12 +257,10 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
         entry.fingerprint = log.fingerprint(next)?.unwrap_or(0);
         if known.is_some() {
             let reason = if next == first { "older than the backlog delta" } else { "expired" };
-            jumped.skipped.push(Span {
-                log: log.id(),
-                from_us,
-                to_us: wanted.or(Some(now)),
-                reason: reason.into(),
-            });
+            skip(
+                &mut jumped.skipped,
+                Span { log: log.id(), from_us, to_us: wanted.or(Some(now)), reason: reason.into() },
+            );
             if wanted.is_some() {
                 jumped.cutoff_us = wanted;
             }
@@ -271,4 +269,14 @@ fn place(stat: &StatShared, log: &dyn Log) -> Result<Offset, PlaceError> {
         store.commit(&[], jumped)?;
     }
     Ok(next)
+}
+
+/// Records a skipped span. One that goes on where the last of its log ended makes that longer: a log of
+/// old messages is jumped in at every start.
+fn skip(skipped: &mut Vec<Span>, span: Span) {
+    let same = |it: &&mut Span| it.log == span.log && it.reason == span.reason;
+    match skipped.iter_mut().rev().find(same) {
+        Some(last) if span.from_us <= last.to_us => last.to_us = last.to_us.max(span.to_us),
+        _ => skipped.push(span),
+    }
 }

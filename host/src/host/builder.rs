@@ -249,6 +249,7 @@ impl HostBuilder {
         if journal.retention.age_us.is_none() {
             journal.retention.age_us = longest_kept(&loaded).and_then(|longest| longest.kept_us);
         }
+        let has_history = self.history.is_some();
         let sources = SourceOptions {
             data: self.data.clone(),
             urls: self.sources,
@@ -260,7 +261,7 @@ impl HostBuilder {
             limits: self.limits,
             once: self.once,
         };
-        let mut sources = Sources::open(&sources, &stats, &loaded)?;
+        let mut sources = Sources::open(&sources, &database, &mut stats, &loaded)?;
         let options = EngineOptions {
             threads: self.threads,
             checkpoint: self.checkpoint,
@@ -269,6 +270,7 @@ impl HostBuilder {
             caps: Caps::default(),
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
+            history: has_history,
         };
         let inputs = sources.take_inputs();
         let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;

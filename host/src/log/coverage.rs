@@ -5,19 +5,31 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use super::segment::{read_json, write_json};
+use serde::{Deserialize, Serialize};
+
+use super::segment::{created_us, read_json, write_json};
 
 const FILE: &str = "coverage.json";
 /// The record on disk may lag behind by so much, µs: after a kill that much is asked for once more.
 const LAG_US: i64 = 5_000_000;
 
-/// Spans of time during which the host was up and journaling, kept beside the journal.
+/// The first version kept bare pairs for all journals together, in the folder above theirs.
+const FORMAT: u32 = 1;
+
+/// Spans of time during which one journal was being written, kept beside it.
 ///
 /// What is on disk is never more than the truth.
 #[derive(Debug)]
 pub struct Coverage {
     path: PathBuf,
     state: Mutex<State>,
+}
+
+/// The contents of the file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    spans: Vec<(i64, i64)>,
 }
 
 #[derive(Debug)]
@@ -30,13 +42,35 @@ struct State {
 }
 
 impl Coverage {
-    /// Opens the record in a journal's folder.
+    /// Opens the record in a journal's folder. A journal of an earlier version has what the record of all
+    /// journals says of the time since it was made.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If it cannot be read, or a newer version wrote it.
     pub fn open(dir: &Path) -> std::io::Result<Self> {
         let path = dir.join(FILE);
-        let past: Vec<(i64, i64)> = read_json(&path)?.unwrap_or_default();
+        let past = match read_json::<Stored>(&path)? {
+            Some(stored) if stored.format == FORMAT => stored.spans,
+            Some(stored) => {
+                let reason = format!(
+                    "{} has format {}, this program knows {FORMAT}",
+                    path.display(),
+                    stored.format
+                );
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+            }
+            None => {
+                let of_all: Option<Vec<(i64, i64)>> = match dir.parent() {
+                    Some(above) => read_json(&above.join(FILE))?,
+                    None => None,
+                };
+                let made_us = created_us(dir)?.unwrap_or(i64::MAX);
+                let since_made =
+                    |(start_us, end_us): (i64, i64)| (start_us.max(made_us), end_us.max(made_us));
+                let spans = of_all.unwrap_or_default().into_iter().map(since_made);
+                spans.filter(|(start_us, end_us)| start_us < end_us).collect()
+            }
+        };
         let state = State { past, current: None, written_us: i64::MIN };
         Ok(Self { path, state: Mutex::new(state) })
     }
@@ -70,7 +104,22 @@ impl Coverage {
         self.write(&mut state, now_us)
     }
 
-    /// The parts of `from_us..to_us` (event time) that neither the journal nor `filled` account for.
+    /// Whether this is the record of the journal in `dir`.
+    #[must_use]
+    pub fn is_in(&self, dir: &Path) -> bool {
+        self.path.parent() == Some(dir)
+    }
+
+    /// When the journal was being written; this run's span has no end.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Range<i64>> {
+        let state = self.state.lock();
+        let current = state.current.map(|(start_us, _)| start_us..i64::MAX);
+        state.past.iter().map(|&(start_us, end_us)| start_us..end_us).chain(current).collect()
+    }
+
+    /// The parts of `span_us` (event time) that neither the journal nor `filled` account for. Before
+    /// `kept_us` the journal accounts for nothing.
     ///
     /// A message may arrive up to `settle_us` after its time, and its sender's clock may be off by as much
     /// in the other direction: so much at either end of a span of coverage is not counted upon. The span of
@@ -78,18 +127,16 @@ impl Coverage {
     #[must_use]
     pub fn missing(
         &self,
-        from_us: i64,
-        to_us: i64,
+        span_us: Range<i64>,
         settle_us: i64,
+        kept_us: i64,
         filled: impl IntoIterator<Item = Range<i64>>,
     ) -> Vec<Range<i64>> {
-        let state = self.state.lock();
-        let past = state.past.iter().map(|(start_us, end_us)| {
-            start_us.saturating_add(settle_us)..end_us.saturating_sub(settle_us)
+        let covered = self.spans().into_iter().map(|span| {
+            let end_us = if span.end == i64::MAX { span.end } else { span.end - settle_us };
+            span.start.saturating_add(settle_us).max(kept_us)..end_us
         });
-        let current =
-            state.current.map(|(start_us, _)| start_us.saturating_add(settle_us)..i64::MAX);
-        subtract(from_us..to_us, past.chain(current).chain(filled))
+        minus(vec![span_us], &covered.chain(filled).collect::<Vec<_>>())
     }
 
     /// Forgets spans that end before `before_us`: no question reaches back so far.
@@ -108,7 +155,7 @@ impl Coverage {
         if let Some(current) = state.current {
             push(&mut spans, current);
         }
-        write_json(&self.path, &spans)?;
+        write_json(&self.path, &Stored { format: FORMAT, spans })?;
         state.written_us = now_us;
         Ok(())
     }
@@ -125,21 +172,34 @@ fn push(spans: &mut Vec<(i64, i64)>, (start_us, end_us): (i64, i64)) {
     }
 }
 
-/// What remains of `span` without `parts`, ascending.
-fn subtract(span: Range<i64>, parts: impl IntoIterator<Item = Range<i64>>) -> Vec<Range<i64>> {
-    let mut parts: Vec<_> = parts.into_iter().filter(|part| part.start < part.end).collect();
+/// What remains of `spans` without `parts`: ascending, apart from each other.
+#[must_use]
+pub fn minus(mut spans: Vec<Range<i64>>, parts: &[Range<i64>]) -> Vec<Range<i64>> {
+    spans.retain(|span| span.start < span.end);
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut parts: Vec<_> = parts.iter().filter(|part| part.start < part.end).collect();
     parts.sort_unstable_by_key(|part| part.start);
-    let mut rest = Vec::new();
-    let mut at = span.start;
-    for part in parts {
-        if part.start > at && at < span.end {
-            rest.push(at..part.start.min(span.end));
+    let mut rest: Vec<Range<i64>> = Vec::new();
+    for span in spans {
+        let mut at = span.start.max(rest.last().map_or(i64::MIN, |last| last.end));
+        for part in &parts {
+            if part.start > at && at < span.end {
+                rest.push(at..part.start.min(span.end));
+            }
+            at = at.max(part.end);
         }
-        at = at.max(part.end);
+        if at < span.end {
+            rest.push(at..span.end);
+        }
     }
-    if at < span.end {
-        rest.push(at..span.end);
-    }
+    // Spans that overlapped were cut where they touch.
+    rest.dedup_by(|next, last| {
+        let touch = next.start <= last.end;
+        if touch {
+            last.end = last.end.max(next.end);
+        }
+        touch
+    });
     rest
 }
 
@@ -161,11 +221,11 @@ mod tests {
         coverage.pause(200 * S).unwrap();
         let coverage = Coverage::open(dir.path()).unwrap();
         coverage.touch(300 * S).unwrap();
-        let missing = coverage.missing(0, 400 * S, 0, []);
+        let missing = coverage.missing(0..400 * S, 0, i64::MIN, []);
         assert_eq!(missing, [0..100 * S, 200 * S..300 * S]);
-        let missing = coverage.missing(0, 400 * S, 5 * S, [0..50 * S, 250 * S..260 * S]);
+        let missing = coverage.missing(0..400 * S, 5 * S, i64::MIN, [0..50 * S, 250 * S..260 * S]);
         assert_eq!(missing, [50 * S..105 * S, 195 * S..250 * S, 260 * S..305 * S]);
-        assert!(coverage.missing(120 * S, 180 * S, 5 * S, []).is_empty());
+        assert!(coverage.missing(120 * S..180 * S, 5 * S, i64::MIN, []).is_empty());
     }
 
     #[test]
@@ -176,7 +236,7 @@ mod tests {
             coverage.touch(tenth * S / 10).unwrap();
         }
         let coverage = Coverage::open(dir.path()).unwrap();
-        let missing = coverage.missing(0, 20 * S, 0, []);
+        let missing = coverage.missing(0..20 * S, 0, i64::MIN, []);
         assert_eq!(missing.len(), 1);
         assert!((7 * S..=12 * S).contains(&missing[0].start), "{missing:?}");
     }
@@ -187,7 +247,41 @@ mod tests {
         let coverage = Coverage::open(dir.path()).unwrap();
         coverage.touch(10 * S).unwrap();
         coverage.pause(15 * S).unwrap();
-        assert_eq!(coverage.missing(0, 30 * S, 5 * S, []), [0..30 * S]);
+        assert_eq!(coverage.missing(0..30 * S, 5 * S, i64::MIN, []), [0..30 * S]);
+    }
+
+    #[test]
+    fn what_a_journal_no_longer_keeps_is_not_accounted_for_by_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let coverage = Coverage::open(dir.path()).unwrap();
+        coverage.touch(10 * S).unwrap();
+        let missing = coverage.missing(0..100 * S, 0, 60 * S, [20 * S..30 * S]);
+        assert_eq!(missing, [0..20 * S, 30 * S..60 * S]);
+    }
+
+    #[test]
+    fn a_record_of_all_journals_counts_for_each_from_when_it_was_made() {
+        let above = tempfile::tempdir().unwrap();
+        std::fs::write(above.path().join(FILE), "[[100,200],[300,400],[500,600]]").unwrap();
+        let dir = above.path().join("journal");
+        std::fs::create_dir(&dir).unwrap();
+        assert!(Coverage::open(&dir).unwrap().spans().is_empty(), "it is no journal");
+        let meta = r#"{"format":1,"id":"01","mark":"02","name":"http:a","created_us":350}"#;
+        std::fs::write(dir.join("log.json"), meta).unwrap();
+        let coverage = Coverage::open(&dir).unwrap();
+        assert_eq!(coverage.spans(), [350..400, 500..600]);
+        coverage.pause(600).unwrap();
+        std::fs::remove_file(above.path().join(FILE)).unwrap();
+        assert_eq!(Coverage::open(&dir).unwrap().spans(), [350..400, 500..600]);
+        std::fs::write(dir.join(FILE), r#"{"format":2,"spans":[]}"#).unwrap();
+        assert!(Coverage::open(&dir).unwrap_err().to_string().contains("format 2"));
+    }
+
+    #[test]
+    fn spans_minus_parts_are_ascending_and_apart() {
+        assert_eq!(minus(vec![5..9, 0..6, 20..20], &[]), [0..9]);
+        assert_eq!(minus(vec![0..10, 20..30], &[2..4, 3..5, 9..22, 40..50]), [0..2, 5..9, 22..30]);
+        assert!(minus(vec![3..7], &[0..10]).is_empty());
     }
 
     #[test]
@@ -198,6 +292,6 @@ mod tests {
         coverage.pause(15 * S).unwrap();
         coverage.forget(15 * S + 1).unwrap();
         let coverage = Coverage::open(dir.path()).unwrap();
-        assert_eq!(coverage.missing(0, 30 * S, 0, []), [0..30 * S]);
+        assert_eq!(coverage.missing(0..30 * S, 0, i64::MIN, []), [0..30 * S]);
     }
 }

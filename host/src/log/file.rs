@@ -4,42 +4,50 @@
 //! generations the path has had: rotation and truncation begin a new one behind the old. Which they
 //! were is kept in a small state file ([`FileLog::open`]), so that offsets mean the same after a
 //! restart. Nothing is ever written beside the file itself.
+//!
+//! Beside the state are kept, and made anew from the file where they are missing: how many messages its
+//! parts hold and when they happened (`times.rs`), and with `?dedup=id` which messages were there before
+//! (`seen.rs`).
 
 mod content;
 mod found;
+mod frames;
+mod learned;
 mod lines;
 mod packed;
+mod read;
 mod rotated;
+mod seen;
 mod state;
 #[cfg(test)]
 mod tests;
+mod times;
 mod watch;
 
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use self::lines::MARGIN;
 pub(super) use self::lines::{BOM, is_document};
+use self::seen::Seen;
 pub use self::state::Loss;
 use self::state::State;
-use self::watch::{Run, Watch};
-use super::{Log, LogEnd, LogError, LogId, Offset, Records, record_hash};
+use self::times::TimeIndex;
+use self::watch::Watch;
+use super::horizon::HorizonOptions;
+use super::{Log, LogEnd, LogError, LogId, Offset, Records};
 use crate::clock::now_us;
-use crate::project::Mapping;
+use crate::project::{Batch, Limits, Mapping};
+use crate::query;
 
 /// Pause between two looks at a file that is waited for.
 const POLL: Duration = Duration::from_millis(20);
-/// Smallest read.
-const LEAST: usize = 64 << 10;
 /// Step in which a long line is read, and room a recycled buffer may have beyond what is wanted.
 const STEP: usize = 1 << 20;
-/// Times a read is tried while the file changes under it.
-const ATTEMPTS: usize = 5;
 
 /// How a file is read.
 #[derive(Clone, Debug)]
@@ -48,8 +56,10 @@ pub struct FileOptions {
     pub mapping: Mapping,
     /// Read it once, as long as it is when it is opened.
     pub once: bool,
-    /// Largest message, bytes.
-    pub max_line: usize,
+    /// What each message may be.
+    pub limits: Limits,
+    /// Messages are passed over whose identity is within this horizon.
+    pub dedup: Option<HorizonOptions>,
     /// Folder of the state files.
     pub state_folder: PathBuf,
     /// What is known of the readers of an earlier run.
@@ -74,7 +84,8 @@ impl FileOptions {
         Self {
             mapping,
             once: false,
-            max_line: 16 << 20,
+            limits: Limits::default(),
+            dedup: None,
             state_folder,
             folded: Folded::default(),
             rotation_settle: Duration::from_secs(1),
@@ -89,6 +100,9 @@ pub struct FileLog {
     name: String,
     options: FileOptions,
     watch: Mutex<Watch>,
+    times: Mutex<TimeIndex>,
+    /// Locked before `watch`.
+    seen: Option<Mutex<Seen>>,
     /// Mean length of the lines read last, bytes: how much text `max_records` of them are.
     mean: AtomicUsize,
 }
@@ -124,13 +138,29 @@ impl FileLog {
         let mut watch = Watch::new(
             name.clone(),
             path.to_path_buf(),
-            place,
+            place.clone(),
             state,
             options.once,
             options.rotation_settle,
         );
         watch.begin(options.folded.by_all, options.folded.by_any)?;
-        Ok(Self { id, name, options, watch: Mutex::new(watch), mean: AtomicUsize::new(1024) })
+        let key = learned::key(&options);
+        let seen = options.dedup.map(|horizon| {
+            let place = place.with_extension("ids");
+            let seen = Seen::open(&place, id, key, watch.start(), horizon);
+            seen.map(Mutex::new).map_err(|error| io_error(&name, "cannot keep identities", error))
+        });
+        let log = Self {
+            id,
+            times: Mutex::new(TimeIndex::open(&place.with_extension("times"), id, key)),
+            seen: seen.transpose()?,
+            name,
+            options,
+            watch: Mutex::new(watch),
+            mean: AtomicUsize::new(1024),
+        };
+        log.check()?;
+        Ok(log)
     }
 
     /// What could not be read and never will be.
@@ -145,96 +175,23 @@ impl FileLog {
         self.watch.lock().unterminated
     }
 
-    /// How much text to ask for.
-    fn window(&self, max_bytes: usize, max_records: usize) -> usize {
-        let mean = self.mean.load(Ordering::Relaxed) + 16;
-        let likely = mean.saturating_mul(max_records);
-        likely.saturating_add(likely / 8).clamp(LEAST, max_bytes.max(LEAST)).min(max_bytes.max(1))
-    }
-
     fn io(&self, what: &str, source: io::Error) -> LogError {
-        LogError::Io { log: self.name.clone(), what: what.to_owned(), source }
-    }
-
-    /// Reads records of one generation into the empty `into`, whose range ends where they begin.
-    fn read_run(
-        &self,
-        run: &Run,
-        max_bytes: usize,
-        max_records: usize,
-        into: &mut Records,
-    ) -> io::Result<Outcome> {
-        let max_line = self.options.max_line;
-        let from = into.range.end.0;
-        let at = from - run.base;
-        let left = run.len - at;
-        let mut want = left.min(self.window(max_bytes, max_records) as u64) as usize;
-        if into.text.capacity() > 4 * want + STEP {
-            into.text = Vec::new();
-        }
-        loop {
-            let missing = want - into.text.len();
-            let got =
-                run.content.read_into(at + into.text.len() as u64, missing, &mut into.text)?;
-            if got < missing || self.changed(run)? {
-                return Ok(Outcome::Changed);
-            }
-            let last = want as u64 == left;
-            let taken = lines::cut(into, from, at == 0, last, max_line, max_records);
-            if taken > 0 {
-                if let lines @ 1.. = into.spans.len() {
-                    self.mean.store(taken / lines, Ordering::Relaxed);
-                }
-                into.text.truncate(taken);
-                into.range.end = Offset(from + taken as u64);
-                return Ok(Outcome::Read);
-            }
-            if want > max_line + MARGIN {
-                return self.skip_line(run, at, into);
-            }
-            want = left.min((want + STEP.min(max_line + MARGIN + 1)) as u64) as usize;
-        }
-    }
-
-    /// Hands over the start of the line at `at`, of which `into.text` has more than may be kept, and
-    /// goes on behind it.
-    fn skip_line(&self, run: &Run, at: u64, into: &mut Records) -> io::Result<Outcome> {
-        if let Some((start, len)) = lines::record(&into.text, at == 0, self.options.max_line) {
-            into.spans.push((start as u32, len as u32));
-            into.offsets.push(run.base + at);
-        }
-        let mut next = at + into.text.len() as u64;
-        let mut passed = Vec::with_capacity(STEP);
-        while next < run.len {
-            passed.clear();
-            let want = (run.len - next).min(STEP as u64) as usize;
-            let got = run.content.read_into(next, want, &mut passed)?;
-            if got < want {
-                return Ok(Outcome::Changed);
-            }
-            if let Some(feed) = memchr::memchr(b'\n', &passed) {
-                next += feed as u64 + 1;
-                break;
-            }
-            next += got as u64;
-        }
-        into.range.end = Offset(run.base + next);
-        Ok(if self.changed(run)? { Outcome::Changed } else { Outcome::Read })
-    }
-
-    /// Whether the file was cut off or overwritten since it was looked at. Asked after a read, for a
-    /// writer may do so, and write anew, between the look and the read.
-    fn changed(&self, run: &Run) -> io::Result<bool> {
-        let Some((len, hash)) = run.head else { return Ok(false) };
-        Ok(run.content.head(len)? != Some(hash))
+        io_error(&self.name, what, source)
     }
 }
 
-enum Outcome {
-    /// Records were read, or blank lines passed.
-    Read,
-    /// The file is not what it was.
-    Changed,
+impl Drop for FileLog {
+    /// Saves reading again what was learned; nothing depends on it.
+    fn drop(&mut self) {
+        self.times.get_mut().flush();
+        if let Some(Err(error)) = self.seen.as_mut().map(|seen| seen.get_mut().flush()) {
+            tracing::warn!(log = %self.name, %error, "identities cannot be kept, the file is read again");
+        }
+    }
+}
+
+fn io_error(log: &str, what: &str, source: io::Error) -> LogError {
+    LogError::Io { log: log.to_owned(), what: what.to_owned(), source }
 }
 
 fn load(name: &str, place: &Path) -> Result<Option<State>, LogError> {
@@ -276,50 +233,11 @@ impl Log for FileLog {
         max_records: usize,
         into: &mut Records,
     ) -> Result<(), LogError> {
-        into.text.clear();
-        into.spans.clear();
-        into.offsets.clear();
-        into.arrivals.clear();
-        into.range = from..from;
-        let mut changes = 0;
-        while into.spans.is_empty() {
-            let run = {
-                let mut watch = self.watch.lock();
-                if into.range.end.0 >= watch.end() {
-                    watch.look()?;
-                }
-                if from.0 > watch.end() {
-                    let reason = format!("it ends at {}", watch.end());
-                    return Err(LogError::Diverged { log: self.name.clone(), at: from, reason });
-                }
-                watch.run(into.range.end.0)
-            };
-            let run = match run {
-                Ok(Some(run)) => run,
-                Ok(None) => return Ok(()),
-                // Blank lines up to a hole: the reader comes back for the hole itself.
-                Err(LogError::Expired { .. }) if into.range.end > from => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            into.text.clear();
-            let outcome = self.read_run(&run, max_bytes, max_records.max(1), into);
-            match outcome.map_err(|error| self.io("cannot read", error))? {
-                Outcome::Read => {}
-                Outcome::Changed if changes < ATTEMPTS => {
-                    changes += 1;
-                    into.text.clear();
-                    into.spans.clear();
-                    into.offsets.clear();
-                    into.range = from..from;
-                    self.watch.lock().look()?;
-                }
-                Outcome::Changed => {
-                    let reason = "the file keeps changing where it was already read".to_owned();
-                    return Err(LogError::Diverged { log: self.name.clone(), at: from, reason });
-                }
-            }
+        self.read_all(from, max_bytes, max_records, into)?;
+        match &self.seen {
+            Some(seen) => self.leave_out(&mut seen.lock(), into),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn record(&self, at: Offset) -> Result<Option<Vec<u8>>, LogError> {
@@ -333,9 +251,10 @@ impl Log for FileLog {
             }
         }
         let mut records = Records::default();
-        self.read(at, 1, 1, &mut records)?;
+        // One that `dedup` passes over is there all the same.
+        self.read_all(at, 1, 1, &mut records)?;
         // Of a line that is too long only the beginning is read.
-        let whole = records.at(at).filter(|text| text.len() <= self.options.max_line);
+        let whole = records.at(at).filter(|text| text.len() <= self.options.limits.max_message);
         Ok(whole.map(<[u8]>::to_vec))
     }
 
@@ -365,16 +284,21 @@ impl Log for FileLog {
             watch.run_before(end.0)
         };
         let Some(run) = run else { return Ok(None) };
-        let last = last_record(&run, self.options.max_line);
+        let last = read::last_record(&run, self.options.limits.max_message);
         last.map_err(|error| self.io("cannot read back", error))
     }
 
-    fn first_at(&self, _time_us: i64) -> Offset {
-        self.start()
+    fn first_at(&self, time_us: i64) -> Offset {
+        let start = self.start();
+        Offset(self.times.lock().first_at(start.0, time_us))
     }
 
-    fn count(&self, _range: Range<Offset>) -> Option<u64> {
-        None
+    fn note(&self, batch: &Batch) {
+        self.times.lock().note(batch);
+    }
+
+    fn count(&self, range: Range<Offset>) -> Option<u64> {
+        self.count_records(range.start.0..range.end.0.max(range.start.0))
     }
 
     fn lacks_from_us(&self) -> Option<i64> {
@@ -382,12 +306,22 @@ impl Log for FileLog {
         (!self.losses().is_empty()).then_some(0)
     }
 
-    fn describe(&self, status: &mut crate::query::LogStatus) {
+    fn describe(&self, status: &mut query::LogStatus) {
         status.holes = self
             .losses()
             .into_iter()
-            .map(|loss| crate::query::Hole { start: loss.from, end: loss.to, reason: loss.reason })
+            .map(|loss| query::Hole { start: loss.from, end: loss.to, reason: loss.reason })
             .collect();
+        // A reader that judges much at once is not waited for.
+        if let Some(seen) = self.seen.as_ref().and_then(Mutex::try_lock) {
+            let horizon = seen.status();
+            status.duplicates = Some(seen.duplicates());
+            status.horizon = Some(query::HorizonStatus {
+                since: horizon.horizon_since_us.map(query::UtcTime),
+                identities: horizon.horizon_ids,
+                short: horizon.short,
+            });
+        }
     }
 
     fn bytes(&self, range: Range<Offset>) -> u64 {
@@ -395,33 +329,18 @@ impl Log for FileLog {
     }
 
     fn release(&self, below: Offset) {
+        self.times.lock().flush();
+        if let Some(seen) = &self.seen {
+            let closed = self.watch.lock().closed_before(below.0);
+            if let Err(error) = seen.lock().sync_before(closed) {
+                tracing::warn!(log = %self.name, %error, "the file is held: identities cannot be kept");
+                return;
+            }
+        }
         self.watch.lock().release(below.0);
     }
 
     fn mapping(&self) -> &Mapping {
         &self.options.mapping
     }
-}
-
-/// Hash of the last record of a run, as [`FileLog::read`] hands it over.
-fn last_record(run: &Run, max_line: usize) -> io::Result<Option<u64>> {
-    let mut end = run.len;
-    let mut text = Vec::new();
-    while end > 0 {
-        let mut line_end = end;
-        text.clear();
-        run.content.read_into(end - 1, 1, &mut text)?;
-        if text.first() == Some(&b'\n') {
-            line_end -= 1;
-        }
-        let start = run.content.feed_before(line_end, 0)?.map_or(0, |feed| feed + 1);
-        text.clear();
-        let want = (line_end - start).min((max_line + MARGIN + 1) as u64) as usize;
-        run.content.read_into(start, want, &mut text)?;
-        if let Some((skip, len)) = lines::record(&text, start == 0, max_line) {
-            return Ok(Some(record_hash(&text[skip..skip + len])));
-        }
-        end = start;
-    }
-    Ok(None)
 }

@@ -303,7 +303,7 @@ impl Fill {
         Ok(())
     }
 
-    pub(super) fn segments(&self) -> &SegmentLog {
+    pub(crate) fn segments(&self) -> &SegmentLog {
         &self.log
     }
 

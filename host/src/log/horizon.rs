@@ -1,4 +1,4 @@
-//! How far back a journal knows the identities it holds: a function of the log's content.
+//! How far back a log knows the identities it holds: a function of the log's content.
 //!
 //! Kept are the last N identities, or those of the last H hours of record time, whichever is more, as far
 //! as memory allows; idempotency keys likewise.
@@ -13,7 +13,7 @@ use super::segment::KeyEntry;
 const ID_BYTES: usize = 64;
 const KEY_BYTES: usize = 160;
 
-/// How much a journal remembers.
+/// How much a log remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HorizonOptions {
     /// At least so many of the newest identities.
@@ -22,6 +22,13 @@ pub struct HorizonOptions {
     pub span_us: i64,
     /// But never more than this, bytes.
     pub max_bytes: usize,
+}
+
+impl HorizonOptions {
+    /// The most identities that memory allows.
+    pub(super) fn most_ids(&self) -> usize {
+        self.max_bytes / ID_BYTES
+    }
 }
 
 impl Default for HorizonOptions {
@@ -41,7 +48,7 @@ pub struct HorizonStatus {
     pub short: bool,
 }
 
-/// The identities and idempotency keys a journal knows.
+/// The identities and idempotency keys a log knows.
 #[derive(Debug)]
 pub(super) struct Horizon {
     options: HorizonOptions,
@@ -133,8 +140,10 @@ impl Horizon {
     pub(super) fn seal(&mut self, first: u64, arrival_us: i64, ids: usize) {
         let ids = ids.min(self.open);
         self.open -= ids;
-        if ids > 0 {
-            self.groups.push_back(Group { first, arrival_us, ids });
+        match self.groups.back_mut() {
+            _ if ids == 0 => {}
+            Some(last) if (last.first, last.arrival_us) == (first, arrival_us) => last.ids += ids,
+            _ => self.groups.push_back(Group { first, arrival_us, ids }),
         }
         self.newest_us = self.newest_us.max(arrival_us);
     }
@@ -147,7 +156,7 @@ impl Horizon {
     /// Forgets what lies behind the horizon; to be called with nothing open.
     pub(super) fn trim(&mut self) {
         let since_us = self.newest_us.saturating_sub(self.options.span_us);
-        let most = self.options.max_bytes / ID_BYTES;
+        let most = self.options.most_ids();
         while let Some(oldest) = self.groups.front_mut() {
             let wanted = self.order.len() <= self.options.ids || oldest.arrival_us >= since_us;
             if self.order.len() > most {

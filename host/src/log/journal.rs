@@ -204,7 +204,14 @@ impl Journal {
         self.log.created_us()
     }
 
-    pub(super) fn segments(&self) -> &SegmentLog {
+    /// Largest arrival of its records, µs since 1970; `None` without records.
+    #[must_use]
+    pub fn newest_us(&self) -> Option<i64> {
+        let newest_us = self.log.outline().iter().map(|segment| segment.2).max();
+        newest_us.filter(|newest_us| *newest_us != i64::MIN)
+    }
+
+    pub(crate) fn segments(&self) -> &SegmentLog {
         &self.log
     }
 

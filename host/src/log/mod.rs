@@ -13,6 +13,7 @@ pub mod horizon;
 pub mod identity;
 pub mod ingest;
 pub mod journal;
+pub mod retired;
 pub mod seam;
 pub mod segment;
 pub mod source;
@@ -49,6 +50,8 @@ pub struct Records {
     pub offsets: Vec<u64>,
     /// When each record was accepted, µs since 1970; empty for logs read in place.
     pub arrivals: Vec<i64>,
+    /// The last record of the range, where it may have been left out of `spans`; projecting takes it.
+    pub last: Option<(u32, u32)>,
 }
 
 impl Records {
@@ -147,6 +150,10 @@ pub trait Log: Send + Sync {
     fn fingerprint(&self, end: Offset) -> Result<Option<u64>, LogError>;
     /// Start of the first chunk whose largest event time is `time_us` or later; `start()` when unknown.
     fn first_at(&self, time_us: i64) -> Offset;
+    /// Learns what a batch made of the log tells: how many messages a range holds, and their times.
+    fn note(&self, batch: &crate::project::Batch) {
+        let _ = batch;
+    }
     /// Smallest event time of the records from `from` on; `None` when unknown.
     fn smallest_time_from(&self, from: Offset) -> Option<i64> {
         let _ = from;

@@ -8,6 +8,7 @@
 //! Judging and committing exclude each other across the seam: while a page of a fill is judged and made
 //! durable no journal commits, and while a journal does no fill may.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 
@@ -17,7 +18,8 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::LogError;
 use super::fill::Fill;
 use super::journal::Journal;
-use super::segment::Table;
+use super::retired::Retired;
+use super::segment::{SegmentLog, Table};
 
 /// Archives may store a message under another time than its sender gave it: so far apart, µs, two times of
 /// one identity are looked for.
@@ -44,6 +46,8 @@ pub struct SeamIndex {
 struct Members {
     journals: Vec<Weak<Journal>>,
     fills: Vec<Arc<Fill>>,
+    /// Live messages are checked against it; fills only where who reads them has read what it knows.
+    retired: Option<Retired>,
 }
 
 impl SeamIndex {
@@ -72,6 +76,11 @@ impl SeamIndex {
         self.members.write().fills.retain(|have| !Arc::ptr_eq(have, fill));
     }
 
+    /// Sets what is known of fills that are gone.
+    pub fn set_retired(&self, retired: Retired) {
+        self.members.write().retired = Some(retired);
+    }
+
     /// All fills.
     #[must_use]
     pub fn fills(&self) -> Vec<Arc<Fill>> {
@@ -84,15 +93,15 @@ impl SeamIndex {
         for journal in members.journals.iter().filter_map(Weak::upgrade) {
             journal.segments().forget_tables();
         }
-        for fill in &members.fills {
-            fill.segments().forget_tables();
+        for log in members.fetched() {
+            log.forget_tables();
         }
     }
 
     /// Begins judging live messages; to be kept until what was judged is durable.
     pub(super) fn live(&self) -> Live<'_> {
         let shared = self.members.read();
-        if shared.fills.is_empty() {
+        if shared.fetched().next().is_none() {
             return Live { members: Guard::Shared(shared), taken: HashMap::new() };
         }
         drop(shared);
@@ -105,9 +114,19 @@ impl SeamIndex {
         Page {
             members: self.members.write(),
             fill,
+            readers: fill.header().readers,
             identities: HashSet::new(),
             taken: HashMap::new(),
         }
+    }
+}
+
+impl Members {
+    /// The logs that hold what was fetched, as far as there are any.
+    fn fetched(&self) -> impl Iterator<Item = &SegmentLog> {
+        let retired = self.retired.iter().map(Retired::segments);
+        let retired = retired.filter(|log| log.end_offset() > log.start());
+        self.fills.iter().map(|fill| fill.segments()).chain(retired)
     }
 }
 
@@ -136,14 +155,13 @@ impl Live<'_> {
             Guard::Alone(members) => &**members,
         };
         let near = around(time_us);
-        let fills: Vec<_> =
-            members.fills.iter().filter(|fill| fill.segments().overlaps(&near)).collect();
+        let fills: Vec<_> = members.fetched().filter(|log| log.overlaps(&near)).collect();
         if fills.is_empty() {
             return Ok(Known::New);
         }
         if identity != 0 {
             for fill in fills {
-                if fill.segments().copies(Table::Identities, identity, near.clone())? > 0 {
+                if fill.copies(Table::Identities, identity, near.clone())? > 0 {
                     return Ok(Known::Duplicate);
                 }
             }
@@ -155,7 +173,7 @@ impl Live<'_> {
         let second = second(time_us);
         let mut fetched = 0;
         for fill in fills {
-            fetched += fill.segments().copies(Table::Contents, content, second.clone())?;
+            fetched += fill.copies(Table::Contents, content, second.clone())?;
         }
         if fetched == 0 {
             return Ok(Known::New);
@@ -176,6 +194,7 @@ impl Live<'_> {
 pub(super) struct Page<'a> {
     members: RwLockWriteGuard<'a, Members>,
     fill: &'a Fill,
+    readers: BTreeSet<String>,
     identities: HashSet<u128>,
     taken: HashMap<u128, u32>,
 }
@@ -202,7 +221,9 @@ impl Page<'_> {
             {
                 return Ok(Known::Duplicate);
             }
-            for log in &elsewhere {
+            let retired = self.members.retired.iter();
+            let retired = retired.filter(|it| it.is_folded_by_all(&self.readers));
+            for log in elsewhere.iter().copied().chain(retired.map(Retired::segments)) {
                 if log.copies(Table::Identities, identity, near.clone())? > 0 {
                     return Ok(Known::Duplicate);
                 }

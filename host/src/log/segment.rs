@@ -31,7 +31,7 @@ pub use retention::{Hold, Retention};
 pub use segments::{Loss, SegmentLog, SegmentOptions};
 pub use tables::Table;
 
-pub(crate) use meta::{read_json, write_json};
+pub(crate) use meta::{created_us, read_json, write_json};
 pub(crate) use segments::Committed;
 
 /// The part of a [`Log`](super::Log) that is read from the `SegmentLog` in the field `$log`.

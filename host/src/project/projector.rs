@@ -89,7 +89,8 @@ impl Projector {
                 Err(reject) => batch.rejects.push((offset, reject)),
             }
         }
-        let last = records.spans.last().and_then(|&last| Place::of(&text, last).ok());
+        let last = records.last.take().or(records.spans.last().copied());
+        let last = last.and_then(|last| Place::of(&text, last).ok());
         batch.fingerprint = last.map_or(0, |last| record_hash(last.text));
         batch.text = text;
         batch

@@ -62,6 +62,9 @@ pub struct StatStatus {
     pub models: BTreeMap<String, u64>,
     /// How far it has folded each log.
     pub positions: BTreeMap<LogId, PositionStatus>,
+    /// Messages of fills that all had folded and that are gone.
+    #[serde(default)]
+    pub retired_messages: u64,
     /// Messages the logs hold beyond the positions; none where a log cannot count.
     pub lag_messages: Option<u64>,
     /// Age of the oldest unread message, seconds; 0 when level, none when unknown.
@@ -109,6 +112,9 @@ impl StatStatus {
                 *rejects.entry(reject_name(*reject)).or_default() += messages;
             }
         }
+        for (reject, messages) in &record.retired.rejects {
+            *rejects.entry(reject_name(*reject)).or_default() += messages;
+        }
         let positions = record.positions.iter().map(|(log, position)| {
             let status = PositionStatus {
                 name: position.name.clone(),
@@ -133,6 +139,7 @@ impl StatStatus {
             rows: snapshot.rows(0),
             models: models.map(|(at, model)| (model.name.clone(), snapshot.rows(at))).collect(),
             positions: positions.collect(),
+            retired_messages: record.retired.messages,
             messages: record.messages,
             rejects,
             too_late: record.too_late,
@@ -233,6 +240,9 @@ pub struct LogStatus {
     /// How far back equal messages are recognised; none where they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<HorizonStatus>,
+    /// Messages passed over because their identity was known; none where they are not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<u64>,
     /// Ranges of records that are damaged or gone.
     pub holes: Vec<Hole>,
     /// Fetches of history beside this log.

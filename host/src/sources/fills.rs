@@ -6,17 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{SourceOptions, Sources, mapping};
+use super::needs::{Accounts, closed, earliest_us, needs, new_stats, rows_written};
+use super::{SourceOptions, Sources, mapping, retire};
 use crate::clock::now_us;
-use crate::engine::{LogInput, Need, cutoff, cutoff_beside, plan_fills};
+use crate::engine::{LogInput, plan_fills};
 use crate::host::HostError;
 use crate::loader::Loaded;
-use crate::log::coverage::Coverage;
 use crate::log::fill::{Fill, FillState};
 use crate::log::history::{FileHistory, FillError, FillOptions, History, run_fill};
+use crate::log::retired::Retired;
 use crate::log::seam::SeamIndex;
 use crate::log::source::HistoryUrl;
-use crate::store::StatStore;
+use crate::store::{Database, StatStore};
 
 /// A fill to be fetched, or to be fetched on.
 pub(super) struct Fetch {
@@ -28,19 +29,33 @@ pub(super) struct Fetch {
 pub(super) fn plan(
     sources: &mut Sources,
     options: &SourceOptions,
-    coverage: &Coverage,
-    stats: &BTreeMap<String, StatStore>,
+    database: &Database,
+    stats: &mut BTreeMap<String, StatStore>,
     loaded: &Loaded,
 ) -> Result<(), HostError> {
     let folder = options.data.join("fills");
     let mut fills: Vec<Arc<Fill>> = Fill::open_all(&folder)?.into_iter().map(Arc::new).collect();
+    let horizon_us = horizon_us(sources, options);
+    let rows = rows_written(stats, loaded);
+    let mut retired = Retired::open(&options.data.join("retired"), rows)?;
+    retired.begin_anew(new_stats(stats, loaded))?;
+    let folded = retire::Folded { database, stats, loaded };
+    retire::retire(&mut fills, &mut retired, folded, horizon_us, &options.limits)?;
+    retired.forget(horizon_us.unwrap_or(i64::MIN), earliest_us(stats, loaded))?;
     if let Some(url) = &options.history {
         let history: Arc<dyn History> = Arc::new(FileHistory::new(
             &url.name(),
             &url.path,
             mapping(options, url.map.as_deref())?,
         )?);
-        let needs = needs(&fills, coverage, stats, loaded, history.settle_us())?;
+        let accounts = Accounts {
+            journals: &sources.journals,
+            closed: closed(&options.data.join("journals"), &sources.journals)?,
+            fills: &fills,
+            retired: &retired,
+            settle_us: history.settle_us(),
+        };
+        let needs = needs(&accounts, stats, loaded)?;
         for plan in plan_fills(&needs) {
             tracing::info!(
                 from = %crate::query::UtcTime(plan.range.start),
@@ -59,6 +74,7 @@ pub(super) fn plan(
             }
         }
     }
+    sources.seam.set_retired(retired);
     for fill in fills {
         sources.seam.add_fill(Arc::clone(&fill));
         sources.inputs.push(LogInput {
@@ -69,6 +85,13 @@ pub(super) fn plan(
         });
     }
     Ok(())
+}
+
+/// Record time before which no identity is promised to be known: that of the journal that has come least far.
+fn horizon_us(sources: &Sources, options: &SourceOptions) -> Option<i64> {
+    let newest = sources.journals.iter().map(|covered| covered.journal.newest_us());
+    let newest_us = newest.min().flatten()?;
+    Some(newest_us.saturating_sub(options.journal.horizon.span_us))
 }
 
 fn make(
@@ -83,42 +106,6 @@ fn make(
     let folder = folder.join(format!("{:020}-{number}", now_us()));
     let mapping = mapping(options, url.map.as_deref())?;
     Ok(Fill::create(&folder, range, &url.to_string(), mapping, readers)?)
-}
-
-/// What each stat misses: from its cutoff to now, without what the journals and its fills account for.
-///
-/// A stat that is new reads the fills there are as well.
-fn needs(
-    fills: &[Arc<Fill>],
-    coverage: &Coverage,
-    stats: &BTreeMap<String, StatStore>,
-    loaded: &Loaded,
-    settle_us: i64,
-) -> Result<Vec<Need>, HostError> {
-    let now = now_us();
-    let mut needs = BTreeMap::new();
-    for (_, manifest) in &loaded.stats {
-        let stored = stats.get(&manifest.ident);
-        let record = stored.filter(|stat| stat.is_of(manifest)).map(StatStore::record);
-        let from_us = match (record, stored) {
-            (Some(record), _) => record.cutoff_us,
-            (None, Some(old)) => cutoff_beside(cutoff(manifest, now), old.record()),
-            (None, None) => cutoff(manifest, now),
-        };
-        if record.is_none() {
-            for fill in fills {
-                fill.add_reader(&manifest.ident)?;
-            }
-        }
-        let filled = fills
-            .iter()
-            .filter(|fill| fill.header().readers.contains(&manifest.ident))
-            // One that is still being fetched will account for all of its span.
-            .map(|fill| fill.span_us());
-        let missing = coverage.missing(from_us.unwrap_or(0).max(0), now, settle_us, filled);
-        needs.insert(manifest.ident.clone(), missing);
-    }
-    Ok(needs.into_iter().collect())
 }
 
 /// Fetches one fill after the other until all are complete or the host stops.

@@ -6,6 +6,8 @@
 
 mod feed;
 mod fills;
+mod needs;
+mod retire;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +31,7 @@ use crate::log::seam::SeamIndex;
 use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
 use crate::log::{LogId, Offset};
 use crate::project::{Limits, Mapping};
-use crate::store::StatStore;
+use crate::store::{Database, StatStore};
 
 /// How often a running host notes that it is up and journaling.
 const COVERAGE_STEP: Duration = Duration::from_secs(1);
@@ -56,7 +58,7 @@ pub(crate) struct Sources {
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
     seam: Arc<SeamIndex>,
-    coverage: Option<Arc<Coverage>>,
+    journals: Vec<needs::Covered>,
     stopping: Arc<AtomicBool>,
     /// Feeders first: `--once` waits for them.
     feeding: Mutex<Vec<JoinHandle<Result<(), HostError>>>>,
@@ -67,7 +69,8 @@ impl Sources {
     /// Opens every source; `stats` and `loaded` tell what has been folded and what is missing.
     pub(crate) fn open(
         options: &SourceOptions,
-        stats: &BTreeMap<String, StatStore>,
+        database: &Database,
+        stats: &mut BTreeMap<String, StatStore>,
         loaded: &Loaded,
     ) -> Result<Self, HostError> {
         let mut sources = Self {
@@ -76,7 +79,7 @@ impl Sources {
             feeders: Vec::new(),
             fetches: Vec::new(),
             seam: SeamIndex::new(),
-            coverage: None,
+            journals: Vec::new(),
             stopping: Arc::new(AtomicBool::new(false)),
             feeding: Mutex::default(),
             others: Mutex::default(),
@@ -85,13 +88,8 @@ impl Sources {
             sources.open_one(options, url, stats)?;
         }
         if options.urls.iter().any(SourceUrl::is_journaled) {
-            let folder = options.data.join("journals");
-            let io =
-                |source| HostError::Io { what: format!("cannot use {}", folder.display()), source };
-            let coverage = Arc::new(Coverage::open(&folder).map_err(io)?);
-            coverage.touch(now_us()).map_err(io)?;
-            fills::plan(&mut sources, options, &coverage, stats, loaded)?;
-            sources.coverage = Some(coverage);
+            note_coverage(&sources.coverages(), Coverage::touch)?;
+            fills::plan(&mut sources, options, database, stats, loaded)?;
         } else if options.history.is_some() {
             tracing::warn!(
                 "the history is not used: files hold their own past, and no source needs it"
@@ -107,9 +105,6 @@ impl Sources {
         stats: &BTreeMap<String, StatStore>,
     ) -> Result<(), HostError> {
         let mapping = mapping(options, url.map.as_deref())?;
-        if url.dedup {
-            return Err(HostError::NoDedup(url.name()));
-        }
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(stats, FileLog::stored_id(path, &state_folder)?);
@@ -117,7 +112,8 @@ impl Sources {
                 path,
                 FileOptions {
                     once: options.once,
-                    max_line: options.limits.max_message,
+                    limits: options.limits,
+                    dedup: url.dedup.then_some(options.journal.horizon),
                     folded,
                     ..FileOptions::new(mapping, state_folder)
                 },
@@ -141,6 +137,12 @@ impl Sources {
         }
         let journal = Journal::open(&folder, &name, mapping, journal_options)?;
         self.seam.add_journal(&journal);
+        let coverage = Coverage::open(&folder).map_err(|source| HostError::Io {
+            what: format!("cannot use {}", folder.display()),
+            source,
+        })?;
+        let coverage = Arc::new(coverage);
+        self.journals.push(needs::Covered { journal: Arc::clone(&journal), coverage });
         self.inputs.push(LogInput {
             log: Arc::clone(&journal) as _,
             readers: None,
@@ -199,11 +201,11 @@ impl Sources {
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
-        if let Some(coverage) = self.coverage.clone() {
-            let stopping = Arc::clone(&self.stopping);
+        if !self.journals.is_empty() {
+            let (coverages, stopping) = (self.coverages(), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("coverage".into())
-                .spawn(move || note_coverage(&coverage, &stopping))
+                .spawn(move || keep_coverage(&coverages, &stopping))
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
@@ -235,11 +237,13 @@ impl Sources {
                 let _ = thread.join();
             }
         }
-        if let Some(coverage) = &self.coverage
-            && let Err(error) = coverage.pause(now_us())
-        {
-            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        if let Err(error) = note_coverage(&self.coverages(), Coverage::pause) {
+            tracing::warn!("some history will be asked again: {error}");
         }
+    }
+
+    fn coverages(&self) -> Vec<Arc<Coverage>> {
+        self.journals.iter().map(|covered| Arc::clone(&covered.coverage)).collect()
     }
 }
 
@@ -249,13 +253,25 @@ impl Drop for Sources {
     }
 }
 
-fn note_coverage(coverage: &Coverage, stopping: &AtomicBool) {
+fn keep_coverage(coverages: &[Arc<Coverage>], stopping: &AtomicBool) {
     while !stopping.load(Ordering::Acquire) {
         std::thread::park_timeout(COVERAGE_STEP);
-        if let Err(error) = coverage.touch(now_us()) {
-            tracing::warn!("coverage cannot be noted, some history will be asked again: {error}");
+        if let Err(error) = note_coverage(coverages, Coverage::touch) {
+            tracing::warn!("some history will be asked again: {error}");
         }
     }
+}
+
+/// Notes the same instant for all journals: no sliver of time is missed by one alone.
+fn note_coverage(
+    coverages: &[Arc<Coverage>],
+    note: impl Fn(&Coverage, i64) -> std::io::Result<()>,
+) -> Result<(), HostError> {
+    let now = now_us();
+    coverages.iter().try_for_each(|coverage| note(coverage, now)).map_err(|source| HostError::Io {
+        what: "cannot note when journals were written".into(),
+        source,
+    })
 }
 
 /// The mapping of this name: built in, or the configuration's.

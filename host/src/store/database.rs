@@ -217,6 +217,17 @@ impl Database {
         Ok(self.active(&manifest.ident)?.map(|name| name == tree_name(manifest)))
     }
 
+    /// Are there rows of the statistic that do not serve: of a rebuild that is not level yet?
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`].
+    pub fn is_rebuilding(&self, ident: &str) -> Result<bool, StoreError> {
+        let active = self.active(ident)?;
+        let prefix = format!("p/{ident}@");
+        let mut trees = self.store.trees()?.into_iter();
+        Ok(trees.any(|name| name.starts_with(&prefix) && Some(&name) != active.as_ref()))
+    }
+
     /// Lets `stat` serve from now on. The rows that served before may still be read; the next start
     /// drops them.
     ///
@@ -329,7 +340,8 @@ impl Database {
         Ok(())
     }
 
-    fn active(&self, ident: &str) -> Result<Option<String>, StoreError> {
+    /// Name of the rows that serve for a statistic; another version of it has another.
+    pub(crate) fn active(&self, ident: &str) -> Result<Option<String>, StoreError> {
         let name = self.meta.get(tree_entry(ident).as_bytes())?;
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
@@ -339,6 +351,7 @@ pub(super) fn tree_entry(ident: &str) -> String {
     format!("{TREE_PREFIX}{ident}")
 }
 
-pub(super) fn tree_name(manifest: &StatManifest) -> String {
+/// Name of the rows of this version of a statistic.
+pub(crate) fn tree_name(manifest: &StatManifest) -> String {
     format!("p/{}@{}.{}", manifest.ident, manifest.model_version, manifest.fold_version)
 }

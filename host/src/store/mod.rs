@@ -43,6 +43,7 @@ pub use self::sled::SledStore;
 pub use aside::{Aside, Renewed};
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
+pub(crate) use database::tree_name;
 pub use database::{Database, Opened};
 pub use error::StoreError;
 pub use export::{Exported, ExportedStat, export};

@@ -31,6 +31,8 @@ pub struct StatRecord {
     pub skipped: Vec<Span>,
     /// Messages that no fold could take.
     pub dead_letters: u64,
+    /// What was folded from fills that are gone.
+    pub retired: Retired,
     /// The rows rest on an import from logs that are not known here.
     pub base: Option<Base>,
     /// What a rebuild keeps of the rows it replaces; also after it took over.
@@ -87,6 +89,32 @@ impl Position {
         // Without a place its messages count as those before the next one.
         if let Some((least, _)) = shares.min_by(|a, b| a.1.total_cmp(&b.1)) {
             self.passed.remove(least);
+        }
+    }
+}
+
+/// The positions in logs that are gone, summed up: their messages stay counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retired {
+    /// Number of logs.
+    pub logs: u64,
+    /// Messages folded from them.
+    pub messages: u64,
+    /// Messages refused, by reason.
+    pub rejects: BTreeMap<Reject, u64>,
+    /// Largest event time of those messages, µs since 1970.
+    pub largest_time_us: Option<i64>,
+}
+
+impl Retired {
+    /// Adds a position that is given up.
+    pub(crate) fn add(&mut self, position: Position) {
+        self.logs += 1;
+        self.messages += position.messages;
+        self.largest_time_us = self.largest_time_us.max(position.largest_time_us);
+        for (reject, count) in position.rejects {
+            *self.rejects.entry(reject).or_default() += count;
         }
     }
 }

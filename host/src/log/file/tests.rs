@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod dedup;
+mod times;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::log::record_hash;
 
 struct Place {
     folder: TempDir,
@@ -225,7 +229,8 @@ fn a_line_over_the_limit_is_cut_and_the_next_one_follows() {
     let text = format!("{{\"a\":1}}\n{long}\n{{\"b\":2}}\n");
     for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes()), zstandard(text.as_bytes())] {
         let place = Place::with(&bytes);
-        let options = FileOptions { max_line: 1 << 20, ..place.options() };
+        let limits = Limits { max_message: 1 << 20, ..Limits::default() };
+        let options = FileOptions { limits, ..place.options() };
         let log = FileLog::open(&place.path, options).unwrap();
         let mut records = Records::default();
         let (mut sizes, mut at, mut room) = (Vec::new(), Offset(0), 0);

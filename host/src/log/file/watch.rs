@@ -5,6 +5,7 @@
 //! offset that depends on it is handed out.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,6 +148,17 @@ impl Watch {
         let content = self.open[index].content.clone()?;
         let len = end.min(generation.end()) - generation.base;
         Some(Run { content, base: generation.base, len, head: None })
+    }
+
+    /// Where each generation begins and ends.
+    pub(super) fn spans(&self) -> Vec<Range<u64>> {
+        self.state.generations.iter().map(|it| it.base..it.end()).collect()
+    }
+
+    /// End of the newest generation that is closed and ends at or before `offset`.
+    pub(super) fn closed_before(&self, offset: u64) -> u64 {
+        let closed = self.state.generations.iter().filter(|it| it.closed && it.end() <= offset);
+        closed.map(Generation::end).max().unwrap_or(0)
     }
 
     /// Bytes of the records between two offsets.

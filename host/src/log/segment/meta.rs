@@ -46,6 +46,11 @@ impl Meta {
     }
 }
 
+/// When the log in `dir` was made, µs since 1970; `None` if there is none.
+pub(crate) fn created_us(dir: &Path) -> io::Result<Option<i64>> {
+    Ok(Meta::read(dir)?.map(|meta| meta.created_us))
+}
+
 /// Reads a small JSON file; `None` if it is not there.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match std::fs::read(path) {

@@ -122,3 +122,20 @@ fn output_that_cannot_be_written_fails_and_output_nobody_reads_does_not() {
         assert_eq!(out.status.code(), Some(0), "{args:?}: {}", said(&out));
     }
 }
+
+#[test]
+fn a_running_host_tells_what_it_measured_of_itself() {
+    let scene = Scene::new();
+    let url = format!("{}/metrics", scene.host.url);
+    let text = || ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+    // The first answer is counted in the second.
+    let _ = text();
+    let text = text();
+    for line in [
+        "statmill_messages_total 50",
+        "statmill_http_requests_total{route=\"/metrics\",status=\"200\"}",
+        "statmill_commits_total ",
+    ] {
+        assert!(text.lines().any(|known| known.starts_with(line)), "{line}: {text}");
+    }
+}

@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     });
     let temporary = tempfile::TempDir::new()?;
     let data = args.data.clone().unwrap_or_else(|| temporary.path().join("data"));
-    let mut builder = Host::builder().data(data);
+    let mut builder = Host::builder().data(data).measured();
     for plugin in plugins {
         builder = builder.plugin(plugin?);
     }

@@ -91,7 +91,7 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         );
         return Ok(());
     }
-    let host = builder.listen(&config.listen.to_string()).start()?;
+    let host = builder.measured().listen(&config.listen.to_string()).start()?;
     if let Some(address) = host.address() {
         // A line of its own on standard output: what starts a host reads the address there.
         let mut out = std::io::stdout().lock();

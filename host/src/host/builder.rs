@@ -141,6 +141,14 @@ impl HostBuilder {
         Ok(self)
     }
 
+    /// Lets `/metrics` also tell what the process measured of itself. Installs the recorder of the
+    /// `metrics` crate, unless the program has one already.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.http.metrics = http::metrics::install();
+        self
+    }
+
     /// Sets where messages missed while no host ran are fetched from (`file:PATH`).
     ///
     /// # Errors

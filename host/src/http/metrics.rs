@@ -5,11 +5,15 @@
 //! `_total`.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
 use crate::query::{CompleteUntil, StatState, Status};
+
+/// How often distributions are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Reads what the process measured.
 pub type Handle = PrometheusHandle;
@@ -33,6 +37,17 @@ pub fn install() -> Option<Handle> {
     installed.clone()
 }
 
+/// Folds what was measured together from time to time, for distributions are kept raw until then. Never
+/// ends.
+pub(super) async fn keep_up(measured: Option<Handle>) {
+    let Some(handle) = measured else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
+}
+
 /// Returns everything as Prometheus reads it.
 #[must_use]
 pub fn render(status: &Status, measured: Option<&Handle>) -> String {
@@ -49,8 +64,6 @@ pub fn render(status: &Status, measured: Option<&Handle>) -> String {
     stats(status, &mut out);
     logs(status, &mut out);
     if let Some(handle) = measured {
-        // Distributions are kept raw until this folds them; nobody else does.
-        handle.run_upkeep();
         out.0.push_str(&handle.render());
     }
     out.0

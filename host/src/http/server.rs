@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use super::connections::Connections;
 use super::export::MAX_EXPORTS;
 use super::router::router;
-use super::{App, HttpOptions, ingest};
+use super::{App, HttpOptions, ingest, metrics};
 use crate::query::Catalog;
 
 /// Why the server cannot start.
@@ -127,6 +127,7 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(io("no runtime"))?;
+    let measured = options.metrics.clone();
     let (most, idle_time, stop_time) =
         (options.max_connections, options.idle_time, options.stop_time);
     let app = Arc::new(App {
@@ -152,6 +153,7 @@ pub fn serve(
                 .with_graceful_shutdown(async move { draining.asked().await });
             tokio::select! {
                 _ = serving => {}
+                () = metrics::keep_up(measured) => {}
                 () = overdue(&asked, stop_time) => {
                     tracing::warn!("answers still under way at the stop were cut off");
                 }

@@ -9,6 +9,7 @@ mod dimension;
 mod dimensions;
 mod drain;
 mod measure;
+mod ranks;
 mod rollup;
 mod spec;
 
@@ -16,6 +17,7 @@ pub use dimension::{Dictionaries, Dimension, Label, LabelKey, SymOrText};
 pub use dimensions::Dimensions;
 pub use drain::Drain;
 pub use measure::Measures;
+pub use ranks::Ranks;
 pub use rollup::{Entry, Rollup};
 pub use spec::{MeasureSpec, ModelSpec, Window};
 

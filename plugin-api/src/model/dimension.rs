@@ -5,6 +5,7 @@ use std::hash::Hasher;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::Ranks;
 use crate::abi::DictionaryAbi;
 use crate::aggregate::{Text, Time};
 use crate::batch::Sym;
@@ -19,10 +20,6 @@ pub trait Dimension: 'static {
     type Value<'a>: Copy;
     /// What is kept until the drain.
     type Key: Send;
-    /// What orders keys as their cells do: small and quickly compared, good for one drain.
-    type Rank: Copy + Ord;
-    /// What ranks the keys of one drain.
-    type Ranks<'k>;
     /// Type of the column.
     const KIND: ValueKind;
 
@@ -42,63 +39,25 @@ pub trait Dimension: 'static {
         let _ = value;
         None
     }
-    /// Looks at all keys of a drain.
+    /// Ranks all keys of a drain in the order of their cells.
     ///
     /// # Errors
     ///
     /// [`PluginError::UnknownCode`] where the dictionaries are not those they were folded with.
-    fn ranks<'k>(
+    fn rank<'k>(
         keys: &mut dyn Iterator<Item = &'k Self::Key>,
         dictionaries: Dictionaries<'k>,
-    ) -> Result<Self::Ranks<'k>, PluginError>;
-    /// The rank of one of those keys. Keys of equal cells have equal ranks.
-    fn rank(key: &Self::Key, ranks: &Self::Ranks<'_>) -> Self::Rank;
+    ) -> Result<Ranks, PluginError>;
     /// Appends the key's cell.
     ///
     /// # Errors
     ///
-    /// As [`ranks`](Self::ranks).
+    /// As [`rank`](Self::rank).
     fn encode(
         key: &Self::Key,
         dictionaries: Dictionaries<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), PluginError>;
-}
-
-/// Ranks of texts and codes: by code, and texts in their order.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct TextRanks<'k> {
-    by_code: FxHashMap<u64, usize>,
-    texts: Vec<&'k str>,
-}
-
-impl<'k> TextRanks<'k> {
-    /// Each text once is looked at, however many rows have it.
-    fn new(
-        mut codes: Vec<Sym>,
-        mut texts: Vec<&'k str>,
-        dictionaries: Dictionaries<'k>,
-    ) -> Result<Self, PluginError> {
-        codes.sort_unstable_by_key(|code| code.bits());
-        codes.dedup();
-        let coded = codes.iter().map(|&code| Ok((dictionaries.text(code)?, code.bits())));
-        let coded = coded.collect::<Result<Vec<_>, PluginError>>()?;
-        texts.extend(coded.iter().map(|(text, _)| text));
-        texts.sort_unstable();
-        texts.dedup();
-        let mut ranks = Self { by_code: FxHashMap::default(), texts };
-        ranks.by_code = coded.into_iter().map(|(text, code)| (code, ranks.of_text(text))).collect();
-        Ok(ranks)
-    }
-
-    fn of_code(&self, code: Sym) -> usize {
-        self.by_code.get(&code.bits()).copied().unwrap_or_default()
-    }
-
-    fn of_text(&self, text: &str) -> usize {
-        self.texts.binary_search(&text).unwrap_or_default()
-    }
 }
 
 /// The dictionaries of a drain: topics first, then one for each field, empty where it is no `sym`.
@@ -142,8 +101,6 @@ pub enum LabelKey {
 impl Dimension for Sym {
     type Value<'a> = Sym;
     type Key = Sym;
-    type Rank = usize;
-    type Ranks<'k> = TextRanks<'k>;
     const KIND: ValueKind = ValueKind::Text;
 
     #[inline]
@@ -166,16 +123,20 @@ impl Dimension for Sym {
         Some(value.code())
     }
 
-    fn ranks<'k>(
+    fn rank<'k>(
         keys: &mut dyn Iterator<Item = &'k Sym>,
         dictionaries: Dictionaries<'k>,
-    ) -> Result<TextRanks<'k>, PluginError> {
-        TextRanks::new(keys.copied().collect(), Vec::new(), dictionaries)
-    }
-
-    #[inline]
-    fn rank(key: &Sym, ranks: &TextRanks<'_>) -> usize {
-        ranks.of_code(*key)
+    ) -> Result<Ranks, PluginError> {
+        let codes: Vec<u64> = keys.map(|key| key.bits()).collect();
+        // Each text is looked at once, however many rows have it.
+        let mut known: Vec<u64> = codes.clone();
+        known.sort_unstable();
+        known.dedup();
+        let texts = known.iter().map(|&code| dictionaries.text(Sym(code)));
+        let ranks = Ranks::of(texts.collect::<Result<Vec<_>, _>>()?);
+        let by_code: FxHashMap<u64, u32> = known.into_iter().zip(ranks.of).collect();
+        let of = codes.iter().filter_map(|code| by_code.get(code).copied()).collect();
+        Ok(Ranks { of, count: ranks.count })
     }
 
     fn encode(
@@ -191,8 +152,6 @@ impl Dimension for Sym {
 impl Dimension for Text {
     type Value<'a> = &'a str;
     type Key = Box<str>;
-    type Rank = usize;
-    type Ranks<'k> = TextRanks<'k>;
     const KIND: ValueKind = ValueKind::Text;
 
     #[inline]
@@ -213,16 +172,11 @@ impl Dimension for Text {
         key.len()
     }
 
-    fn ranks<'k>(
+    fn rank<'k>(
         keys: &mut dyn Iterator<Item = &'k Box<str>>,
-        dictionaries: Dictionaries<'k>,
-    ) -> Result<TextRanks<'k>, PluginError> {
-        TextRanks::new(Vec::new(), keys.map(|key| &**key).collect(), dictionaries)
-    }
-
-    #[inline]
-    fn rank(key: &Box<str>, ranks: &TextRanks<'_>) -> usize {
-        ranks.of_text(key)
+        _: Dictionaries<'k>,
+    ) -> Result<Ranks, PluginError> {
+        Ok(Ranks::of(keys.map(|key| &**key).collect()))
     }
 
     fn encode(key: &Box<str>, _: Dictionaries<'_>, out: &mut Vec<u8>) -> Result<(), PluginError> {
@@ -234,8 +188,6 @@ impl Dimension for Text {
 impl Dimension for SymOrText {
     type Value<'a> = Label<'a>;
     type Key = LabelKey;
-    type Rank = usize;
-    type Ranks<'k> = TextRanks<'k>;
     const KIND: ValueKind = ValueKind::Text;
 
     #[inline]
@@ -277,26 +229,15 @@ impl Dimension for SymOrText {
         }
     }
 
-    fn ranks<'k>(
+    fn rank<'k>(
         keys: &mut dyn Iterator<Item = &'k LabelKey>,
         dictionaries: Dictionaries<'k>,
-    ) -> Result<TextRanks<'k>, PluginError> {
-        let (mut codes, mut texts) = (Vec::new(), Vec::new());
-        for key in keys {
-            match key {
-                LabelKey::Sym(code) => codes.push(*code),
-                LabelKey::Text(text) => texts.push(&**text),
-            }
-        }
-        TextRanks::new(codes, texts, dictionaries)
-    }
-
-    #[inline]
-    fn rank(key: &LabelKey, ranks: &TextRanks<'_>) -> usize {
-        match key {
-            LabelKey::Sym(code) => ranks.of_code(*code),
-            LabelKey::Text(text) => ranks.of_text(text),
-        }
+    ) -> Result<Ranks, PluginError> {
+        let text = |key: &'k LabelKey| match key {
+            LabelKey::Sym(code) => dictionaries.text(*code),
+            LabelKey::Text(text) => Ok(&**text),
+        };
+        Ok(Ranks::of(keys.map(text).collect::<Result<Vec<_>, _>>()?))
     }
 
     fn encode(
@@ -317,8 +258,6 @@ macro_rules! plain {
         impl Dimension for $dimension {
             type Value<'a> = $value;
             type Key = $value;
-            type Rank = $value;
-            type Ranks<'k> = ();
             const KIND: ValueKind = ValueKind::$kind;
 
             #[inline]
@@ -336,16 +275,11 @@ macro_rules! plain {
                 value
             }
 
-            fn ranks<'k>(
-                _: &mut dyn Iterator<Item = &'k $value>,
+            fn rank<'k>(
+                keys: &mut dyn Iterator<Item = &'k $value>,
                 _: Dictionaries<'k>,
-            ) -> Result<(), PluginError> {
-                Ok(())
-            }
-
-            #[inline]
-            fn rank(key: &$value, (): &()) -> $value {
-                *key
+            ) -> Result<Ranks, PluginError> {
+                Ok(Ranks::of(keys.copied().collect()))
             }
 
             fn encode(
@@ -367,9 +301,6 @@ plain!(bool, bool, Bool, write_u8, encoding::push_bool);
 impl<D: Dimension> Dimension for Option<D> {
     type Value<'a> = Option<D::Value<'a>>;
     type Key = Option<D::Key>;
-    /// Null first, as in a key.
-    type Rank = Option<D::Rank>;
-    type Ranks<'k> = D::Ranks<'k>;
     const KIND: ValueKind = D::KIND;
 
     #[inline]
@@ -403,16 +334,19 @@ impl<D: Dimension> Dimension for Option<D> {
         value.and_then(D::hint)
     }
 
-    fn ranks<'k>(
+    fn rank<'k>(
         keys: &mut dyn Iterator<Item = &'k Self::Key>,
         dictionaries: Dictionaries<'k>,
-    ) -> Result<Self::Ranks<'k>, PluginError> {
-        D::ranks(&mut keys.flatten(), dictionaries)
-    }
-
-    #[inline]
-    fn rank(key: &Self::Key, ranks: &Self::Ranks<'_>) -> Self::Rank {
-        key.as_ref().map(|key| D::rank(key, ranks))
+    ) -> Result<Ranks, PluginError> {
+        let keys: Vec<&'k Self::Key> = keys.collect();
+        let ranks = D::rank(&mut keys.iter().copied().flatten(), dictionaries)?;
+        let mut values = ranks.of.into_iter();
+        // Null first, as in a key.
+        let rank = |key: &&Self::Key| match key {
+            Some(_) => values.next().map_or(0, |rank| rank + 1),
+            None => 0,
+        };
+        Ok(Ranks { of: keys.iter().map(rank).collect(), count: ranks.count + 1 })
     }
 
     fn encode(

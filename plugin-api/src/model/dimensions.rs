@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHasher;
 
-use super::{Dictionaries, Dimension};
+use super::{Dictionaries, Dimension, Ranks};
 use crate::manifest::ValueKind;
 use crate::stat::PluginError;
 
@@ -12,10 +12,6 @@ pub trait Dimensions: 'static {
     type Values<'a>: Copy;
     /// What is kept until the drain.
     type Keys: Send;
-    /// As [`Dimension::Rank`], of the whole key.
-    type Rank: Copy + Ord;
-    /// As [`Dimension::Ranks`].
-    type Ranks<'k>;
     /// Types of the columns.
     const KINDS: &'static [ValueKind];
 
@@ -29,17 +25,15 @@ pub trait Dimensions: 'static {
     fn heap_bytes(keys: &Self::Keys) -> usize;
     /// As [`Dimension::hint`]; only of a key with at most one dimension.
     fn hint(values: Self::Values<'_>) -> Option<u32>;
-    /// As [`Dimension::ranks`].
+    /// As [`Dimension::rank`], for each dimension; `keys` begins anew at each call.
     ///
     /// # Errors
     ///
-    /// As [`Dimension::ranks`].
-    fn ranks<'k>(
-        keys: &(dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k> + '_),
-        dictionaries: Dictionaries<'k>,
-    ) -> Result<Self::Ranks<'k>, PluginError>;
     /// As [`Dimension::rank`].
-    fn rank(keys: &Self::Keys, ranks: &Self::Ranks<'_>) -> Self::Rank;
+    fn rank<'k>(
+        keys: &dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k>,
+        dictionaries: Dictionaries<'k>,
+    ) -> Result<Vec<Ranks>, PluginError>;
     /// Appends the keys' cells.
     ///
     /// # Errors
@@ -55,8 +49,6 @@ pub trait Dimensions: 'static {
 impl Dimensions for () {
     type Values<'a> = ();
     type Keys = ();
-    type Rank = ();
-    type Ranks<'k> = ();
     const KINDS: &'static [ValueKind] = &[];
 
     #[inline]
@@ -79,15 +71,12 @@ impl Dimensions for () {
         Some(0)
     }
 
-    fn ranks<'k>(
-        _: &(dyn Fn() -> Box<dyn Iterator<Item = &'k ()> + 'k> + '_),
+    fn rank<'k>(
+        _: &dyn Fn() -> Box<dyn Iterator<Item = &'k ()> + 'k>,
         _: Dictionaries<'k>,
-    ) -> Result<(), PluginError> {
-        Ok(())
+    ) -> Result<Vec<Ranks>, PluginError> {
+        Ok(Vec::new())
     }
-
-    #[inline]
-    fn rank((): &(), (): &()) {}
 
     fn encode((): &(), _: Dictionaries<'_>, _: &mut Vec<u8>) -> Result<(), PluginError> {
         Ok(())
@@ -99,8 +88,6 @@ macro_rules! dimensions {
         impl<$($name: Dimension),+> Dimensions for ($($name,)+) {
             type Values<'a> = ($($name::Value<'a>,)+);
             type Keys = ($($name::Key,)+);
-            type Rank = ($($name::Rank,)+);
-            type Ranks<'k> = ($($name::Ranks<'k>,)+);
             const KINDS: &'static [ValueKind] = &[$($name::KIND),+];
 
             #[inline]
@@ -128,16 +115,11 @@ macro_rules! dimensions {
                 hint(values)
             }
 
-            fn ranks<'k>(
-                keys: &(dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k> + '_),
+            fn rank<'k>(
+                keys: &dyn Fn() -> Box<dyn Iterator<Item = &'k Self::Keys> + 'k>,
                 dictionaries: Dictionaries<'k>,
-            ) -> Result<Self::Ranks<'k>, PluginError> {
-                Ok(($($name::ranks(&mut keys().map(|keys| &keys.$index), dictionaries)?,)+))
-            }
-
-            #[inline]
-            fn rank(keys: &Self::Keys, ranks: &Self::Ranks<'_>) -> Self::Rank {
-                ($($name::rank(&keys.$index, &ranks.$index),)+)
+            ) -> Result<Vec<Ranks>, PluginError> {
+                Ok(vec![$($name::rank(&mut keys().map(|keys| &keys.$index), dictionaries)?),+])
             }
 
             fn encode(

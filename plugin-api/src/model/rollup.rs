@@ -6,7 +6,7 @@ use std::ops::Range;
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
-use super::{Dimensions, Drain, Measures, Model, ModelSpec};
+use super::{Dimensions, Drain, Measures, Model, ModelSpec, Ranks, ranks};
 use crate::abi::FoldReport;
 use crate::aggregate::Stamp3;
 use crate::batch::Message;
@@ -196,14 +196,17 @@ impl<D: Dimensions, M: Measures> Rollup<D, M> {
         let windowed = self.window_us.is_some();
         let dictionaries = drain.dictionaries();
         let rows = &self.rows;
-        let ranks = D::ranks(&|| Box::new(rows.iter().map(|row| &row.keys)), dictionaries)?;
-        let rank = |row: &Row<D::Keys, M>| (row.window, D::rank(&row.keys, &ranks));
-        let mut order: Vec<_> = rows.iter().map(|row| (rank(row), row)).collect();
-        order.sort_unstable_by_key(|&(rank, _)| rank);
+        let windows = Ranks::of(rows.iter().map(|row| row.window).collect());
+        let mut columns = D::rank(&|| Box::new(rows.iter().map(|row| &row.keys)), dictionaries)?;
+        columns.insert(0, windows);
+        let order = ranks::order(rows.len(), &columns);
+        let are_equal = |a: &u32, b: &u32| {
+            columns.iter().all(|column| column.of[*a as usize] == column.of[*b as usize])
+        };
         let mut block = drain.block(model, &self.measures);
         // Equal keys: one text that was coded in two columns, or once coded and once not.
-        for same in order.chunk_by(|(a, _), (b, _)| a == b) {
-            for (number, (_, row)) in same.iter().enumerate() {
+        for same in order.chunk_by(are_equal) {
+            for (number, row) in same.iter().map(|&row| &rows[row as usize]).enumerate() {
                 if number == 0 {
                     block.key(|key| {
                         if windowed {

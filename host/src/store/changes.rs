@@ -9,10 +9,10 @@ use statmill_plugin_api::encoding::{
 use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
 
 use super::StoreError;
-use super::index::{Entries, Index};
+use super::index::{Entries, Index, WINDOW};
 use super::models::StoredModel;
 use super::pages::Pages;
-use super::rows::{RowSet, RowSetBuilder, SHARD, hash};
+use super::rows::{RowSet, RowSetBuilder, SHARD, bare, hash};
 use super::table::{Lookup, Table};
 
 /// New absolute values of the rows that increments touch.
@@ -70,7 +70,9 @@ pub(crate) fn merge(
         for (_, block) in increments.iter().filter(|(of, _)| *of == source) {
             for row in BlockReader::new(block) {
                 let (key, value) = row.map_err(bad)?;
-                check_key(model.window_s.is_some(), &model.dimensions, key).map_err(bad)?;
+                if model.window_s.is_some() && key.len() < WINDOW {
+                    return Err(bad(DecodeError::Truncated { what: "a window" }));
+                }
                 drained.push((key, value));
             }
         }
@@ -196,7 +198,9 @@ fn with_current(
         let hash = hash(key);
         let current = lookup.find(hash, key)?;
         let fresh = current.is_none();
-        if current.is_none() {
+        if fresh {
+            // A key that is stored was checked when it came.
+            check_key(model.window_s.is_some(), &model.dimensions, bare(key)).map_err(bad)?;
             aggregate::check(&model.measures, first).map_err(bad)?;
         }
         if let [_] = same {

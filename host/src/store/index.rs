@@ -17,7 +17,7 @@ use super::models::StoredModel;
 use super::rows::{RowSet, RowSetBuilder};
 
 /// Bytes of the window in the keys of models that have windows.
-const WINDOW: usize = 8;
+pub(crate) const WINDOW: usize = 8;
 /// Value of an entry that is gone.
 const GONE: u8 = 0;
 

@@ -1,7 +1,7 @@
 //! What 64 bytes are: the only part of the structure scan that differs between machines.
 
 /// One bit for each of 64 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Masks {
     pub(super) quotes: u64,
     pub(super) backslashes: u64,
@@ -27,7 +27,7 @@ pub(super) struct Scalar;
 impl Classify for Scalar {
     #[inline(always)]
     fn masks(self, block: &[u8; 64]) -> Masks {
-        let mut masks = Masks { quotes: 0, backslashes: 0, unusual: 0, brackets: 0, colons: 0 };
+        let mut masks = Masks::default();
         for (at, &byte) in block.iter().enumerate() {
             masks.quotes |= u64::from(byte == b'"') << at;
             masks.backslashes |= u64::from(byte == b'\\') << at;

@@ -1,24 +1,79 @@
-//! Classification of 64 bytes at once with AVX2 and carry-less multiplication.
+//! Classification of 64 bytes at once by the vector unit of the machine.
 //!
-//! Whether the machine has both is asked at run time; elsewhere (other x86-64, aarch64) the scalar
-//! classification of `classify.rs` serves, to which this one is equal bit for bit.
+//! Which one it has is asked at run time. Where there is none that is known here (aarch64 yet), the
+//! scalar classification of `classify.rs` serves, to which the others are equal bit for bit.
 
 use crate::project::Reject;
-use crate::project::classify::{Classify, Masks};
+use crate::project::classify::Scalar;
 use crate::project::scan::{Bounds, Index};
 
-/// Proof that this machine has AVX2, PCLMULQDQ, POPCNT, BMI1 and BMI2.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx2(());
+/// What classifies. A variant exists only where the machine can do it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Unit {
+    #[default]
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Sse2(x86_64::Sse2),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86_64::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86_64::Avx512),
+}
+
+impl Unit {
+    /// All that this machine has, the fastest last.
+    pub(super) fn all() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vectors = [
+            Some(Self::Sse2(x86_64::Sse2)),
+            x86_64::Avx2::detect().map(Self::Avx2),
+            x86_64::Avx512::detect().map(Self::Avx512),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors = [None];
+        [Self::Scalar].into_iter().chain(vectors.into_iter().flatten()).collect()
+    }
+
+    /// The fastest that this machine has.
+    pub(super) fn best() -> Self {
+        Self::all().pop().unwrap_or_default()
+    }
+
+    /// [`Index::scan_with`] this unit.
+    pub(super) fn scan(self, index: &mut Index, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
+        match self {
+            Self::Scalar => index.scan_with(Scalar, text, bounds),
+            #[cfg(target_arch = "x86_64")]
+            Self::Sse2(sse2) => index.scan_with(sse2, text, bounds),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => x86_64::scan_avx2(avx2, index, text, bounds),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(avx512) => x86_64::scan_avx512(avx512, index, text, bounds),
+        }
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
-mod x86_64 {
+pub(super) mod x86_64 {
     use std::arch::x86_64::*;
 
     use super::*;
+    use crate::project::classify::{Classify, Masks};
+
+    /// Every x86-64 has it.
+    #[derive(Clone, Copy, Debug)]
+    pub(in crate::project) struct Sse2;
+
+    /// Proof that this machine has AVX2, PCLMULQDQ, POPCNT, BMI1 and BMI2.
+    #[derive(Clone, Copy, Debug)]
+    pub(in crate::project) struct Avx2(());
+
+    /// Proof that this machine has AVX-512 for bytes besides.
+    #[derive(Clone, Copy, Debug)]
+    pub(in crate::project) struct Avx512(());
 
     impl Avx2 {
-        pub(in crate::project) fn detect() -> Option<Self> {
+        pub(super) fn detect() -> Option<Self> {
             let has_all = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("pclmulqdq")
                 && is_x86_feature_detected!("popcnt")
@@ -28,27 +83,67 @@ mod x86_64 {
         }
     }
 
+    impl Avx512 {
+        pub(super) fn detect() -> Option<Self> {
+            let has_both =
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+            Avx2::detect().filter(|_| has_both).map(|_| Self(()))
+        }
+    }
+
     /// [`Index::scan_with`], compiled for the features of [`Avx2`].
-    pub(in crate::project) fn scan(
+    pub(super) fn scan_avx2(
         avx2: Avx2,
         index: &mut Index,
         text: &[u8],
         bounds: Bounds,
     ) -> Result<(), Reject> {
+        #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,bmi2")]
+        fn scan(avx2: Avx2, index: &mut Index, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
+            index.scan_with(avx2, text, bounds)
+        }
         // SAFETY: an `Avx2` exists only where the features were detected.
-        unsafe { compiled(avx2, index, text, bounds) }
+        unsafe { scan(avx2, index, text, bounds) }
     }
 
-    #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,bmi2")]
-    fn compiled(avx2: Avx2, index: &mut Index, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
-        index.scan_with(avx2, text, bounds)
+    /// [`Index::scan_with`], compiled for the features of [`Avx512`].
+    pub(super) fn scan_avx512(
+        avx512: Avx512,
+        index: &mut Index,
+        text: &[u8],
+        bounds: Bounds,
+    ) -> Result<(), Reject> {
+        #[target_feature(enable = "avx512f,avx512bw,avx2,pclmulqdq,popcnt,bmi1,bmi2")]
+        fn scan(
+            avx512: Avx512,
+            index: &mut Index,
+            text: &[u8],
+            bounds: Bounds,
+        ) -> Result<(), Reject> {
+            index.scan_with(avx512, text, bounds)
+        }
+        // SAFETY: an `Avx512` exists only where the features were detected.
+        unsafe { scan(avx512, index, text, bounds) }
+    }
+
+    impl Classify for Sse2 {
+        #[inline(always)]
+        fn masks(self, block: &[u8; 64]) -> Masks {
+            // SAFETY: every x86-64 has SSE2.
+            unsafe { masks_sse2(block) }
+        }
+
+        #[inline(always)]
+        fn prefix_xor(self, bits: u64) -> u64 {
+            Scalar.prefix_xor(bits)
+        }
     }
 
     impl Classify for Avx2 {
         #[inline(always)]
         fn masks(self, block: &[u8; 64]) -> Masks {
             // SAFETY: an `Avx2` exists only where the features were detected.
-            unsafe { masks(block) }
+            unsafe { masks_avx2(block) }
         }
 
         #[inline(always)]
@@ -58,9 +153,68 @@ mod x86_64 {
         }
     }
 
+    impl Classify for Avx512 {
+        #[inline(always)]
+        fn masks(self, block: &[u8; 64]) -> Masks {
+            // SAFETY: an `Avx512` exists only where the features were detected.
+            unsafe { masks_avx512(block) }
+        }
+
+        #[inline(always)]
+        fn prefix_xor(self, bits: u64) -> u64 {
+            // SAFETY: as above; those of `Avx2` are among them.
+            unsafe { prefix_xor(bits) }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn masks_sse2(block: &[u8; 64]) -> Masks {
+        let mut all = Masks::default();
+        for (number, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: the load lies inside the 16 bytes and needs no alignment.
+            let bytes = unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) };
+            // `[` and `]` differ from `{` and `}` in this bit only.
+            let folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+            // Compared as signed, bytes above 127 are below the blank as well.
+            let unusual = _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(b' ' as i8)));
+            let shift = 16 * number;
+            all.quotes |= equal_sse2(bytes, b'"') << shift;
+            all.backslashes |= equal_sse2(bytes, b'\\') << shift;
+            all.unusual |= u64::from(unusual as u16) << shift;
+            all.brackets |= (equal_sse2(folded, b'{') | equal_sse2(folded, b'}')) << shift;
+            all.colons |= equal_sse2(bytes, b':') << shift;
+        }
+        all
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn equal_sse2(bytes: __m128i, byte: u8) -> u64 {
+        let found = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+        u64::from(_mm_movemask_epi8(found) as u16)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn masks_avx512(block: &[u8; 64]) -> Masks {
+        // SAFETY: the load lies inside the 64 bytes and needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        // As for SSE2.
+        let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+        Masks {
+            quotes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8)),
+            backslashes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8)),
+            unusual: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(b' ' as i8)),
+            brackets: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8))
+                | _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8)),
+            colons: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b':' as i8)),
+        }
+    }
+
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn masks(block: &[u8; 64]) -> Masks {
+    fn masks_avx2(block: &[u8; 64]) -> Masks {
         // SAFETY: both loads lie inside the 64 bytes and need no alignment.
         let (low, high) = unsafe {
             let start = block.as_ptr();
@@ -80,10 +234,9 @@ mod x86_64 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn half(bytes: __m256i) -> Masks {
-        // `[` and `]` differ from `{` and `}` in this bit only.
+        // As for SSE2.
         let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
         let brackets = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
-        // Compared as signed, bytes above 127 are below the blank as well.
         let unusual = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
         Masks {
             quotes: bits(equal(bytes, b'"')),
@@ -113,36 +266,4 @@ mod x86_64 {
         let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1));
         _mm_cvtsi128_si64(product) as u64
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::scan;
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Avx2 {
-    pub(super) fn detect() -> Option<Self> {
-        None
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Classify for Avx2 {
-    fn masks(self, block: &[u8; 64]) -> Masks {
-        crate::project::classify::Scalar.masks(block)
-    }
-
-    fn prefix_xor(self, bits: u64) -> u64 {
-        crate::project::classify::Scalar.prefix_xor(bits)
-    }
-}
-
-/// Never reached: there is no [`Avx2`] here.
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) fn scan(
-    avx2: Avx2,
-    index: &mut Index,
-    text: &[u8],
-    bounds: Bounds,
-) -> Result<(), Reject> {
-    index.scan_with(avx2, text, bounds)
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::abi::Blocks;
+use super::queue::Taken;
 use super::stat::{Fault, StatShared};
 use crate::clock::now_us;
 use crate::log::{LogId, Offset};
@@ -18,8 +19,8 @@ use crate::store::{Span, StatRecord, StoredModel};
 
 /// What the committer is asked to do.
 pub(super) enum CommitWork {
-    /// Merge and commit.
-    Commit(Box<Commit>),
+    /// Merge and commit; then the room is free.
+    Commit(Box<Commit>, Taken),
     /// Answer when everything sent before is committed.
     Barrier(Sender<()>),
 }
@@ -162,7 +163,7 @@ fn micros(seconds: u64) -> i64 {
 pub(super) fn run(work: &Receiver<CommitWork>, log_name: impl Fn(LogId) -> String) {
     for item in work {
         match item {
-            CommitWork::Commit(commit) => {
+            CommitWork::Commit(commit, _room) => {
                 let stat = Arc::clone(&commit.stat);
                 if let Err(reason) = apply(*commit, &log_name) {
                     stat.fault(Fault::Commit(reason));

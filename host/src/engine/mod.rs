@@ -13,6 +13,7 @@ mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod queue;
 mod reach;
 mod rebuild;
 mod renewal;
@@ -33,9 +34,9 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use statmill_plugin_api::manifest::FieldKind;
 
-use self::commit::CommitWork;
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
 use self::stat::{Control, StatShared};
@@ -50,8 +51,6 @@ use crate::store::{Database, StatStore, StoreError};
 
 /// Batches a worker may lie behind before its lanes wait.
 const QUEUED_BATCHES: usize = 8;
-/// Commits the committer may lie behind before workers wait.
-const QUEUED_COMMITS: usize = 64;
 
 /// How the engine runs.
 #[derive(Clone, Debug)]
@@ -109,7 +108,7 @@ pub enum EngineError {
 /// what was not committed is folded again.
 pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
-    commits: Option<Sender<CommitWork>>,
+    commits: Option<Commits>,
     threads: Vec<JoinHandle<()>>,
     /// Joined last: the committer and the thread that makes commits durable.
     tail: Vec<JoinHandle<()>>,
@@ -229,7 +228,7 @@ impl Engine {
             options,
         });
 
-        let (commits, commit_work) = bounded(QUEUED_COMMITS);
+        let (commits, commit_work) = queue::commits();
         let mut engine =
             Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
         // Dropped before `engine` if the start fails: its threads end with their last sender.
@@ -295,10 +294,7 @@ impl Engine {
             all_done.iter().for_each(drop);
         }
         if let Some(commits) = &self.commits {
-            let (done, committed) = bounded(1);
-            if commits.send(CommitWork::Barrier(done)).is_ok() {
-                let _ = committed.recv();
-            }
+            commits.wait_all();
         }
     }
 

@@ -15,7 +15,8 @@ use statmill_plugin_api::encoding::BlockWriter;
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::abi;
-use super::commit::{Commit, CommitWork, Progress};
+use super::commit::{Commit, Progress};
+use super::queue::{Commits, Ended};
 use super::stat::{Fault, StatShared};
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
@@ -67,7 +68,7 @@ struct Running {
 }
 
 /// Runs a worker until the last sender of its work is dropped; then checkpoints once more.
-pub(super) fn run(work: &Receiver<Work>, commits: &Sender<CommitWork>, period: Duration) {
+pub(super) fn run(work: &Receiver<Work>, commits: &Commits, period: Duration) {
     let mut stats: HashMap<usize, Running> = HashMap::new();
     let mut next = Instant::now() + period;
     loop {
@@ -117,7 +118,7 @@ pub(super) fn run(work: &Receiver<Work>, commits: &Sender<CommitWork>, period: D
     checkpoint(&mut stats, commits);
 }
 
-fn checkpoint(stats: &mut HashMap<usize, Running>, commits: &Sender<CommitWork>) {
+fn checkpoint(stats: &mut HashMap<usize, Running>, commits: &Commits) {
     let mut failed = Vec::new();
     for (&index, running) in stats.iter_mut() {
         if let Err(reason) = running.checkpoint(commits) {
@@ -202,7 +203,7 @@ impl Running {
     }
 
     /// Folds what of `batch` lies at or after the position.
-    fn take(&mut self, batch: &Arc<Batch>, commits: &Sender<CommitWork>) -> Result<(), Fault> {
+    fn take(&mut self, batch: &Arc<Batch>, commits: &Commits) -> Result<(), Fault> {
         let position = self.positions.get(&batch.log).copied().unwrap_or(batch.range.start);
         if batch.range.end <= position {
             return Ok(());
@@ -253,7 +254,7 @@ impl Running {
         }
     }
 
-    fn checkpoint(&mut self, commits: &Sender<CommitWork>) -> Result<(), Fault> {
+    fn checkpoint(&mut self, commits: &Commits) -> Result<(), Fault> {
         if self.progress.is_empty() {
             return Ok(());
         }
@@ -272,6 +273,6 @@ impl Running {
             progress: std::mem::take(&mut self.progress),
         };
         // The committer outlives the workers: it ends only when the last sender is gone.
-        commits.send(CommitWork::Commit(Box::new(commit))).map_err(|_| Fault::Stopped)
+        commits.send(commit).map_err(|Ended| Fault::Stopped)
     }
 }

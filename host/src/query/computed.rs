@@ -2,7 +2,7 @@
 //!
 //! A stat's manifest names them (`{"name": …, "compute": {"model": …}}`). The rows that a query
 //! selects go to the plugin as JSON, what comes back is checked like anything from outside
-//! ([`answer`]) and remembered until the rows change ([`cache`]). The plugin runs behind
+//! (`answer.rs`) and remembered until the rows change (`cache.rs`). The plugin runs behind
 //! [`Compute`]: nothing here knows threads or the ABI.
 
 mod answer;

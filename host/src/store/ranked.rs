@@ -16,7 +16,7 @@ use super::table::Table;
 /// A row's place in the order of a column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ranked {
-    /// The column's value, as [`push_order`](super::push_order) writes it.
+    /// The column's value, as `push_order` writes it.
     pub cell: Vec<u8>,
     /// The row's key.
     pub key: Vec<u8>,

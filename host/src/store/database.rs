@@ -19,7 +19,7 @@ use super::pages::PageCache;
 use super::sled::SledStore;
 use super::stat::StatStore;
 use super::tuning::Tuning;
-use super::{StoreError, chunks};
+use super::{KeyBounds, Order, StoreError, chunks};
 
 pub(super) const FOLDER: &str = "store";
 const META: &str = "meta";
@@ -100,7 +100,13 @@ impl Database {
         database.drop_replaced()?;
         let mut stats = BTreeMap::new();
         for ident in database.idents()? {
-            match database.open_stored(&ident) {
+            let opened = database.open_stored(&ident).and_then(|stat| {
+                if tuning.verify {
+                    read_all(&stat)?;
+                }
+                Ok(stat)
+            });
+            match opened {
                 Err(error) if error.is_damage() => {
                     drop(database.set_aside(&ident, &error.to_string())?);
                 }
@@ -345,6 +351,16 @@ impl Database {
         let name = self.meta.get(tree_entry(ident).as_bytes())?;
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
+}
+
+/// Reads every row: what is damaged is an error.
+fn read_all(stat: &StatStore) -> Result<(), StoreError> {
+    let snapshot = stat.snapshot();
+    for model in 0..snapshot.models().len() {
+        let mut rows = snapshot.scan(model, &KeyBounds::default(), Order::Asc, 0);
+        rows.try_for_each(|row| row.map(drop))?;
+    }
+    Ok(())
 }
 
 pub(super) fn tree_entry(ident: &str) -> String {

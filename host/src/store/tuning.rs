@@ -13,6 +13,9 @@ pub struct Tuning {
     pub batch_pages: usize,
     /// Bytes of decoded pages kept in memory, for all statistics together.
     pub cache_bytes: usize,
+    /// Read every row at a start, so that damage is found before anyone relies on the rows. Takes as
+    /// long as reading them does.
+    pub verify: bool,
     /// Shard whose rows this host writes.
     pub shard: u16,
 }
@@ -25,6 +28,7 @@ impl Default for Tuning {
             fold_deltas: 512,
             batch_pages: 256,
             cache_bytes: 32 << 20,
+            verify: false,
             shard: 0,
         }
     }

@@ -55,6 +55,7 @@ fn restless() -> Tuning {
         batch_pages: 2,
         cache_bytes: 40_000,
         shard: 0,
+        verify: false,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::stat::PluginError;
 /// `Sym` is good to group by and good for nothing else. [`Message::text_of`] gives its text, and
 /// [`Memo`](crate::memo::Memo) keeps what was computed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sym(pub(crate) u64);
+pub struct Sym(u64);
 
 impl Sym {
     /// `column` is 0 for the topic, else the field's place in the stat's fields plus one.

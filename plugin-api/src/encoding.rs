@@ -43,7 +43,8 @@ pub(crate) use cell::{is_json, read_cell, take_cell, take_int};
 pub use cell::{push_bool, push_int, push_json, push_null, push_num, push_text, push_time};
 pub use error::DecodeError;
 pub use key::{
-    check_key, decode_key, encode_key, key_window, push_value, push_window, rekey, window_start,
+    WINDOW_LEN, check_key, decode_key, encode_key, key_window, push_value, push_window, rekey,
+    window_start,
 };
 pub use value::Value;
 

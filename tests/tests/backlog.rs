@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use statmill::{Host, HostBuilder};
 use statmill_plugin_api::encoding::Value;
-use statmill_tests::{drop_in, plugins};
+use statmill_tests::{drop_in, plugins, wait_until};
 use tempfile::TempDir;
 
 const STAT: &str = "recent";
@@ -200,17 +200,12 @@ fn what_is_sent_live_obeys_the_cutoff_and_the_rest_is_filled_from_history() {
 }
 
 fn wait_for(host: &Host, expected: &Rows) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    wait_until(|| {
         host.flush();
         let rows = rows(host);
         if rows == *expected && host.catalog().ready() {
-            return;
+            return Ok(());
         }
-        if Instant::now() > deadline {
-            assert_eq!(&rows, expected);
-            panic!("never ready: {:#?}", host.catalog().status());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        Err(format!("{rows:?} instead of {expected:?}: {:#?}", host.catalog().status()))
+    });
 }

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
-use statmill_tests::{Running, ndjson, plugins, start, write};
+use statmill_tests::{Running, ndjson, plugins, start, wait_until, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -28,10 +28,10 @@ impl Scene {
         let once = [&["run", "--once"], &args[..], &[at_rest.as_str()]].concat();
         let _ = statmill_tests::output(PROGRAM, &once);
         let host = start(PROGRAM, &[&args[..], &[running.as_str()]].concat(), &[]).unwrap();
-        let ready = || host.status()["host"]["ready"] == true;
-        while !ready() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until(|| {
+            let status = host.status();
+            if status["host"]["ready"] == true { Ok(()) } else { Err(status.to_string()) }
+        });
         Self { folder, _plugins: plugins, host }
     }
 

@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use statmill::store::SledStore;
 use statmill::store::kv::{Batch, Store};
-use statmill_tests::{Running, failure, ndjson, output, plugins, start, write};
+use statmill_tests::{Running, failure, ndjson, output, plugins, start, wait_until, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -224,11 +223,10 @@ fn a_page_that_a_query_finds_damaged_is_a_clear_problem_and_is_made_anew_at_once
     let (status, problem) = ask(&running).unwrap_err();
     assert_eq!(status, 503, "{problem}");
     assert!(problem.contains("is damaged: ") && problem.contains("rebuilds it"), "{problem}");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while ask(&running).as_ref() != Ok(&expected) {
-        assert!(Instant::now() < deadline, "not made anew: {:?}", ask(&running));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(|| {
+        let found = ask(&running);
+        if found.as_ref() == Ok(&expected) { Ok(()) } else { Err(format!("{found:?}")) }
+    });
     let status = running.status();
     let stats = status["stats"].as_array().unwrap();
     let stat = stats.iter().find(|stat| stat["ident"] == STAT).unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::process::Command;
 
 use serde_json::Value;
-use statmill_tests::{Running, plugins, start, write};
+use statmill_tests::{Running, plugins, start, wait_until, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -115,10 +115,10 @@ fn a_message_that_is_no_longer_kept_is_told_as_such_and_a_journal_kept_for_ever_
         }
     }
     let oldest = "/api/_messages/http:short/0";
-    while get(&host, oldest).0 == 200 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    let (status, said) = detail(&host, oldest);
+    let (status, said) = wait_until(|| match get(&host, oldest).0 {
+        200 => Err("it is still kept".to_owned()),
+        _ => Ok(detail(&host, oldest)),
+    });
     assert!(status == 404 && said.contains("no longer kept, the oldest is"), "{said}");
     for i in 0..8 {
         let (status, _, body) = get(&host, &format!("/api/_messages/http:long/{i}"));

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use statmill::Host;
 use statmill::query::{LogStatus, StatState, StatStatus};
 use statmill_plugin_api::encoding::Value;
-use statmill_tests::{drop_in, plugins};
+use statmill_tests::{drop_in, plugins, wait_until};
 use tempfile::TempDir;
 
 const STAT: &str = "recent";
@@ -104,19 +104,14 @@ impl Scene {
 
     fn wait(&self, host: &Host) {
         let expected = counted(&self.all);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
+        wait_until(|| {
             host.flush();
             let rows = rows(host);
             if rows == expected && host.catalog().ready() && fetched(host) {
-                return;
+                return Ok(());
             }
-            if Instant::now() > deadline {
-                assert_eq!(rows, expected);
-                panic!("never ready: {:#?}", host.catalog().status());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            Err(format!("{rows:?} instead of {expected:?}: {:#?}", host.catalog().status()))
+        });
     }
 }
 
@@ -167,16 +162,16 @@ fn restarts_with_gaps_leave_few_fills_lanes_and_positions_and_exact_rows() {
     drop_in(scene.plugins.path(), "statmill-volume");
     let host = scene.start(&["http:live"]);
     scene.wait(&host);
-    let deadline = Instant::now() + Duration::from_secs(60);
     let volume = |host: &Host| {
         host.flush();
         let status = host.catalog().status();
         status.stats.iter().find(|stat| stat.ident == "volume-1d").unwrap().messages
     };
-    while volume(&host) < scene.all.len() as u64 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(volume(&host), scene.all.len() as u64);
+    let counted = wait_until(|| match volume(&host) {
+        counted if counted < scene.all.len() as u64 => Err(format!("{counted} are counted")),
+        counted => Ok(counted),
+    });
+    assert_eq!(counted, scene.all.len() as u64);
     host.stop();
     let host = scene.start(&["http:live"]);
     scene.wait(&host);
@@ -191,17 +186,15 @@ fn a_new_version_asks_again_for_what_retired_fills_gave_the_old_one() {
     let history = scene.happen(40);
     scene.archive(&history);
     let level = |scene: &Scene, host: &Host| {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
+        wait_until(|| {
             host.flush();
             let stat = host.catalog().status().stats.remove(0);
             if stat.messages >= scene.all.len() as u64 && stat.state == StatState::Live {
                 assert_eq!(stat.messages, scene.all.len() as u64);
-                return stat;
+                return Ok(stat);
             }
-            assert!(Instant::now() < deadline, "not level: {:#?}", host.catalog().status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            Err(format!("not level: {:#?}", host.catalog().status()))
+        })
     };
     for _ in 0..3 {
         let host = scene.start(&["http:live"]);

@@ -191,13 +191,7 @@ fn post(url: &Mutex<Option<String>>, first: u64, body: &str) -> bool {
 fn wait_level(running: &Running) -> bool {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let text = ureq::get(format!("{}/api/_status", running.url))
-            .call()
-            .unwrap()
-            .body_mut()
-            .read_to_string()
-            .unwrap();
-        let status: Value = serde_json::from_str(&text).unwrap();
+        let status = running.status();
         let level = status["stats"].as_array().unwrap().iter().all(|stat| {
             let accepted = stat["positions"]
                 .as_object()

@@ -8,12 +8,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use statmill::store::{KeyBounds, Order, Tuning};
 use statmill::{Host, HostBuilder};
-use statmill_tests::plugins;
+use statmill_tests::{plugins, wait_until};
 use tempfile::TempDir;
 
 const STAT: &str = "every-aggregator";
@@ -216,8 +216,7 @@ fn rows(host: &Host) -> String {
 
 /// Waits until the stats have folded `messages` of their logs.
 fn wait_level(host: &Host, messages: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    wait_until(|| {
         host.flush();
         let snapshot = host.catalog().stat(STAT).unwrap().snapshot;
         let record = snapshot.record();
@@ -225,12 +224,10 @@ fn wait_level(host: &Host, messages: usize) {
         let folded = kept + record.retired.messages;
         assert!(folded <= messages as u64, "{folded} of {messages} messages are folded");
         if folded == messages as u64 {
-            return;
+            return Ok(());
         }
-        let status = host.catalog().status();
-        assert!(Instant::now() < deadline, "{folded} of {messages}: {status:#?}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+        Err(format!("{folded} of {messages}: {:#?}", host.catalog().status()))
+    });
 }
 
 /// Cuts what is left in parts, one a step; the last gets the rest.

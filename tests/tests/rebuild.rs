@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use statmill_tests::{Running, message, ndjson, output, plugins, start};
+use statmill_tests::{Running, message, ndjson, output, plugins, start, wait_until};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -176,19 +175,17 @@ fn kept_rows_are_kept_through_a_second_rebuild() {
 
 /// Waits until `odd-hourly` is live with `messages` accepted, and stops the host.
 fn stop_when_level(running: Running, messages: u64) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    wait_until(|| {
         let status = running.status();
         let stats = status["stats"].as_array().unwrap();
         let stat = stats.iter().find(|stat| stat["ident"] == "odd-hourly").unwrap();
         let positions = stat["positions"].as_object().unwrap().values();
         let accepted: u64 = positions.map(|at| at["messages"].as_u64().unwrap()).sum();
         if stat["state"] == "live" && accepted >= messages {
-            break;
+            return Ok(());
         }
-        assert!(Instant::now() < deadline, "not level: {stat:#}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        Err(format!("not level: {stat:#}"))
+    });
     assert!(running.stop());
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
-use statmill_tests::{Running, failure, ndjson, output, plugins, start, write};
+use statmill_tests::{Running, failure, ndjson, output, plugins, start, wait_until, write};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
@@ -48,9 +48,11 @@ impl Scene {
     /// Waits until every stat has folded `messages`.
     fn wait_for(&self, messages: u64) {
         let level = |stat: &Value| stat["messages"].as_u64() == Some(messages);
-        while !self.host.status()["stats"].as_array().unwrap().iter().all(level) {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until(|| {
+            let status = self.host.status();
+            let all = status["stats"].as_array().unwrap().iter().all(level);
+            if all { Ok(()) } else { Err(status.to_string()) }
+        });
     }
 
     /// The rows of an export, after an import into a fresh folder.

@@ -41,11 +41,7 @@ pub(super) fn renew(
     } else {
         database.set_aside(&stat.ident, reason)?;
     }
-    *store = resume::begin(database, &stat.manifest, beside)?;
-    *stat.written.write() = store.handle();
-    if !beside {
-        *stat.served.write() = store.handle();
-    }
+    stat.go_on_in(&mut store, resume::begin(database, &stat.manifest, beside)?, beside);
     // A history is asked at a start only.
     let lost = begin(database, stat, &mut store, &shared.logs_of(&stat.ident), false)?;
     shared.lost.lock().extend(lost);

@@ -141,11 +141,7 @@ pub(super) fn begin(
 pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
-    *store = begin(database, &stat.manifest, rebuilding)?;
-    *stat.written.write() = store.handle();
-    if !rebuilding {
-        *stat.served.write() = store.handle();
-    }
+    stat.go_on_in(&mut store, begin(database, &stat.manifest, rebuilding)?, rebuilding);
     Ok(())
 }
 
@@ -171,7 +167,7 @@ fn plan_log(stats: &[Arc<StatShared>], input: &LogInput) -> Result<Plan, EngineE
     let log = &*input.log;
     let mut places: Vec<(Offset, Target)> = Vec::new();
     for stat in stats {
-        if input.readers.as_ref().is_some_and(|readers| !readers.contains(&stat.ident)) {
+        if !input.read_by(&stat.ident) {
             continue;
         }
         match place(stat, log) {

@@ -92,6 +92,16 @@ impl StatShared {
         self.written.read().snapshot()
     }
 
+    /// Goes on writing to `rows` instead of `store`, which is its own; with `beside` those that serve go
+    /// on serving.
+    pub(super) fn go_on_in(&self, store: &mut StatStore, rows: StatStore, beside: bool) {
+        *store = rows;
+        *self.written.write() = store.handle();
+        if !beside {
+            *self.served.write() = store.handle();
+        }
+    }
+
     /// Whether the rows being written are made beside those that are answered.
     pub(super) fn rebuilding(&self) -> bool {
         !self.served.read().reads_same(&self.written.read())

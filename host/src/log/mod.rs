@@ -37,7 +37,7 @@ pub struct LogId(pub u64);
 
 /// A run of records of one log, text and all.
 ///
-/// Reused between reads: a reader clears and fills it.
+/// Reused between reads: a reader [begins](Self::begin) and fills it.
 #[derive(Debug, Default)]
 pub struct Records {
     /// The range the records stand for; blank lines and holes are inside it.
@@ -55,6 +55,16 @@ pub struct Records {
 }
 
 impl Records {
+    /// Forgets what it holds, to be filled from `from` on.
+    pub fn begin(&mut self, from: Offset) {
+        self.text.clear();
+        self.spans.clear();
+        self.offsets.clear();
+        self.arrivals.clear();
+        self.last = None;
+        self.range = from..from;
+    }
+
     /// Text of the record at an offset, if it is among them.
     #[must_use]
     pub fn at(&self, offset: Offset) -> Option<&[u8]> {

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use statmill_plugin_api::aggregate;
 use statmill_plugin_api::encoding::{
-    BlockReader, DecodeError, Value, check_key, key_window, rekey, window_start,
+    BlockReader, DecodeError, Value, WINDOW_LEN, check_key, key_window, rekey, window_start,
 };
 use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest};
 
 use super::StoreError;
-use super::index::{Entries, Index, WINDOW};
+use super::index::{Entries, Index};
 use super::models::StoredModel;
 use super::pages::Pages;
 use super::rows::{RowSet, RowSetBuilder, SHARD, bare, hash};
@@ -70,7 +70,7 @@ pub(crate) fn merge(
         for (_, block) in increments.iter().filter(|(of, _)| *of == source) {
             for row in BlockReader::new(block) {
                 let (key, value) = row.map_err(bad)?;
-                if model.window_s.is_some() && key.len() < WINDOW {
+                if model.window_s.is_some() && key.len() < WINDOW_LEN {
                     return Err(bad(DecodeError::Truncated { what: "a window" }));
                 }
                 drained.push((key, value));

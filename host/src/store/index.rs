@@ -9,15 +9,13 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use statmill_plugin_api::aggregate;
-use statmill_plugin_api::encoding::{DecodeError, Value, push_num, push_value};
+use statmill_plugin_api::encoding::{DecodeError, Value, WINDOW_LEN, push_num, push_value};
 use statmill_plugin_api::manifest::{Aggregator, Measure, ModelManifest, ValueKind};
 
 use super::StoreError;
 use super::models::StoredModel;
 use super::rows::{RowSet, RowSetBuilder};
 
-/// Bytes of the window in the keys of models that have windows.
-pub(crate) const WINDOW: usize = 8;
 /// Value of an entry that is gone.
 const GONE: u8 = 0;
 
@@ -92,7 +90,7 @@ impl Index {
     }
 
     fn window(&self) -> usize {
-        if self.windowed { WINDOW } else { 0 }
+        if self.windowed { WINDOW_LEN } else { 0 }
     }
 
     /// Appends the column's cell in the row value `value`.

@@ -7,6 +7,7 @@
 use super::directory;
 use super::index::{self, Entries, IndexRecord};
 use super::kv::Batch;
+use super::layout::Layout;
 use super::stat::StatStore;
 use super::table::Frozen;
 use super::{StoreError, directory::next_id};
@@ -66,13 +67,7 @@ impl StatStore {
             let floor_us = self.tables[index.record.of].floor_us;
             self.tables.push(super::table::Table::index(floor_us));
         }
-        let tables = self.tables.clone();
-        self.put_layout(&mut batch, &tables, &mut layout)?;
-        self.tree.apply(batch)?;
-        self.layout = layout;
-        self.publish();
-        self.stopped = false;
-        Ok(())
+        self.apply_layout(batch, layout)
     }
 
     /// Commits the entries of all rows of the table that index `number` is of.
@@ -102,9 +97,14 @@ impl StatStore {
     /// Lets the indexes be used.
     fn finish_indexes(&mut self) -> Result<(), StoreError> {
         self.stopped = true;
-        let (mut batch, mut layout) = (Batch::default(), self.layout.clone());
+        let mut layout = self.layout.clone();
         layout.indexes.iter_mut().for_each(|index| index.built = true);
         self.indexes = index::resolve(&self.name, &layout.indexes, &self.models)?.into();
+        self.apply_layout(Batch::default(), layout)
+    }
+
+    /// Commits `layout` with `batch` and goes on under it.
+    fn apply_layout(&mut self, mut batch: Batch, mut layout: Layout) -> Result<(), StoreError> {
         let tables = self.tables.clone();
         self.put_layout(&mut batch, &tables, &mut layout)?;
         self.tree.apply(batch)?;

@@ -6,7 +6,8 @@ use super::cell::{
 use super::{DecodeError, Value};
 use crate::manifest::Dimension;
 
-const WINDOW_LEN: usize = 8;
+/// Bytes of the window's start, which the keys of models with windows begin with.
+pub const WINDOW_LEN: usize = 8;
 const SIGN: u64 = 1 << 63;
 
 /// Start of the window of length `window_us` in which `time_us` lies: `epoch + k · window_us`, for

@@ -127,14 +127,14 @@ impl Dimension for Sym {
         keys: &mut dyn Iterator<Item = &'k Sym>,
         dictionaries: Dictionaries<'k>,
     ) -> Result<Ranks, PluginError> {
-        let codes: Vec<u64> = keys.map(|key| key.bits()).collect();
+        let codes: Vec<Sym> = keys.copied().collect();
         // Each text is looked at once, however many rows have it.
-        let mut known: Vec<u64> = codes.clone();
-        known.sort_unstable();
+        let mut known = codes.clone();
+        known.sort_unstable_by_key(|code| code.bits());
         known.dedup();
-        let texts = known.iter().map(|&code| dictionaries.text(Sym(code)));
+        let texts = known.iter().map(|&code| dictionaries.text(code));
         let ranks = Ranks::of(texts.collect::<Result<Vec<_>, _>>()?);
-        let by_code: FxHashMap<u64, u32> = known.into_iter().zip(ranks.of).collect();
+        let by_code: FxHashMap<Sym, u32> = known.into_iter().zip(ranks.of).collect();
         let of = codes.iter().filter_map(|code| by_code.get(code).copied()).collect();
         Ok(Ranks { of, count: ranks.count })
     }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::read::clear;
 use super::seen::Seen;
 use super::{FileLog, FileOptions, STEP};
 use crate::log::{Log, LogError, Offset, Records};
@@ -68,7 +67,7 @@ impl FileLog {
             }
             // The file may be away for a moment.
             if before.range.is_empty() || seen.end() > most {
-                clear(into, from);
+                into.begin(from);
                 return Ok(());
             }
             seen.leave_out(&mut before, &self.options.mapping, &self.options.limits)

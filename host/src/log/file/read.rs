@@ -20,15 +20,6 @@ enum Outcome {
     Changed,
 }
 
-pub(super) fn clear(into: &mut Records, from: Offset) {
-    into.text.clear();
-    into.spans.clear();
-    into.offsets.clear();
-    into.arrivals.clear();
-    into.last = None;
-    into.range = from..from;
-}
-
 impl FileLog {
     /// Reads all records from `from` on, duplicates too.
     pub(super) fn read_all(
@@ -38,7 +29,7 @@ impl FileLog {
         max_records: usize,
         into: &mut Records,
     ) -> Result<(), LogError> {
-        clear(into, from);
+        into.begin(from);
         let mut changes = 0;
         while into.spans.is_empty() {
             let run = {
@@ -65,7 +56,7 @@ impl FileLog {
                 Outcome::Read => {}
                 Outcome::Changed if changes < ATTEMPTS => {
                     changes += 1;
-                    clear(into, from);
+                    into.begin(from);
                     self.watch.lock().look()?;
                 }
                 Outcome::Changed => {

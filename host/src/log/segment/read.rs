@@ -27,11 +27,7 @@ impl SegmentLog {
         max_records: usize,
         into: &mut Records,
     ) -> Result<(), LogError> {
-        into.text.clear();
-        into.spans.clear();
-        into.offsets.clear();
-        into.arrivals.clear();
-        into.range = from..from;
+        into.begin(from);
         let mut at = from.0;
         while into.offsets.is_empty()
             || (into.text.len() < max_bytes && into.offsets.len() < max_records)

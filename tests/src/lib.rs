@@ -186,6 +186,18 @@ pub fn all_rows(program: &str, data: &Path) -> String {
     text
 }
 
+/// Panics with the first lines that differ if two texts of [`all_rows`] are not the same.
+pub fn assert_same_rows(found: &str, expected: &str) {
+    let differing: Vec<_> = found.lines().zip(expected.lines()).filter(|(a, b)| a != b).collect();
+    let (rows, wanted) = (found.lines().count(), expected.lines().count());
+    assert!(
+        differing.is_empty() && rows == wanted,
+        "{rows} rows instead of {wanted}, {} lines differ; the first (found, expected): {:#?}",
+        differing.len(),
+        differing.iter().take(5).collect::<Vec<_>>(),
+    );
+}
+
 /// Writes `text` to a new file in `folder`.
 pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);

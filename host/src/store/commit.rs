@@ -163,7 +163,8 @@ impl StatStore {
         self.put_layout(&mut batch, &tables, &mut layout)?;
         if cfg!(feature = "torn-commits") {
             self.tree.apply(std::mem::take(&mut batch))?;
-            crate::fault::point("torn");
+            // Long enough that some kill lies between the two.
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         self.record_parts = put_json(&mut batch, b"w", &record, self.record_parts)?;
         crate::fault::point("checkpoint");

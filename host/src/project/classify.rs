@@ -16,6 +16,9 @@ pub(super) struct Masks {
 pub(super) trait Classify: Copy {
     fn masks(self, block: &[u8; 64]) -> Masks;
 
+    /// Where there are commas: asked only where elements of an array are wanted.
+    fn commas(self, block: &[u8; 64]) -> u64;
+
     /// Bit `n` of the result is the parity of the bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;
 }
@@ -36,6 +39,11 @@ impl Classify for Scalar {
             masks.colons |= u64::from(byte == b':') << at;
         }
         masks
+    }
+
+    #[inline(always)]
+    fn commas(self, block: &[u8; 64]) -> u64 {
+        block.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(byte == b','))
     }
 
     #[inline(always)]

@@ -13,8 +13,7 @@
 //!
 //! - is larger than the limit ([`Reject::TooLarge`]) or nested deeper ([`Reject::TooDeep`]);
 //! - is not one object: brackets outside strings balanced and of matching kinds, strings closed, no
-//!   backslash outside a string, only whitespace around it, its own members `"key": value` separated
-//!   by commas ([`Reject::Malformed`]); with [`Limits::validate`], what serde_json refuses;
+//!   backslash outside a string, only whitespace around it ([`Reject::Malformed`]); with [`Limits::validate`], what serde_json refuses;
 //! - has no topic that is text, or no time ([`Reject::NoTopic`], [`Reject::NoTime`]), or a time too far
 //!   ahead of its arrival ([`Reject::Future`]).
 //!
@@ -31,6 +30,7 @@ mod projection;
 mod projector;
 mod scan;
 mod simd;
+mod strings;
 #[cfg(test)]
 mod tests;
 pub mod time;

@@ -1,58 +1,80 @@
-//! The structure scan that every message passes, and the index it leaves behind.
+//! The structure scan that every message passes.
 //!
-//! In: a message's text. Out: its verdict, a bitmap of the quotes, one of what is special in strings, and
-//! for each depth down to the deepest wanted a bitmap of the *marks* there: the colons of the members of
-//! objects that deep, and the brackets that close containers that deep. The walk goes from mark to mark
-//! of one depth and never sees what lies deeper; members are told by their colon, their key lies before it.
+//! In: a message's text. Out: its verdict, and where its strings lie. On the way a visitor is told of the
+//! containers it takes an interest in: where they open and close, and of the colons of their members or the
+//! commas between their elements. Of what lies deeper in others it is told nothing.
 //! 64 bytes are classified at a time, by a vector unit or without one (`simd.rs`, `classify.rs`); what follows from
 //! the masks is the same code for all machines.
 
 use crate::project::Reject;
 use crate::project::classify::Classify;
 use crate::project::simd::Unit;
+use crate::project::strings::Strings;
 
-/// Words of marks that are cleared at once.
-const FILLED: usize = 4;
-/// Words kept room for between messages; more is given back after a large one.
-const KEPT_WORDS: usize = 1 << 14;
-
-/// The structure of one message; its room is used again for the next.
+/// Scans messages one after the other; its room is used again.
 #[derive(Debug, Default)]
-pub(super) struct Index {
-    /// Quotes that open or close a string, a bit for each byte; what lies past the text is stale.
-    quotes: Vec<u64>,
-    /// What plain text between quotes does not have: backslashes, controls, bytes above 127; likewise.
-    specials: Vec<u64>,
-    /// Marks by word and level: the word of level 0 (the message's own members), of level 1, ...
-    marks: Vec<u64>,
-    /// Words in `marks` for each word of text: the levels asked for and one for all that lies deeper.
-    stride: usize,
-    /// Brackets open at this point of the scan.
-    open: Vec<u8>,
-    has_escapes: bool,
+pub(super) struct Scanner {
+    strings: Strings,
+    /// The containers around the innermost one at this point of the scan.
+    around: Vec<Frame>,
     unit: Unit,
 }
 
+/// Is told of the structure of a message, in the order of its text. What it is told of a message that is
+/// rejected in the end is void, but each position lies in the text, behind the opening brackets of all
+/// containers around it.
+pub(super) trait Visit {
+    /// A container opens at `at` in the one at `place`. Answers the place of the new one.
+    fn opened(&mut self, place: Place, at: usize) -> Place;
+
+    /// The bits of `colons` stand for colons of members of the object at `place`, bit 0 for position
+    /// `start`. `strings` are noted down so far.
+    fn members(&mut self, strings: &Strings, place: Place, start: usize, colons: u64);
+
+    /// The bits of `commas` stand for commas between elements of the array at `place`, likewise.
+    fn elements(&mut self, place: Place, start: usize, commas: u64);
+
+    /// The container at `place` ends before `end`.
+    fn closed(&mut self, place: Place, end: usize);
+}
+
+/// What a container is to the visitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// For the visitor's own use.
+    pub(super) node: u32,
+    /// It wants to hear of what is inside.
+    pub(super) is_entered: bool,
+    /// It wants to hear of the end.
+    pub(super) is_known: bool,
+}
+
+impl Place {
+    /// The visitor takes no interest.
+    pub(super) const NOWHERE: Self = Self { node: 0, is_entered: false, is_known: false };
+    /// Around the message.
+    pub(super) const OUTSIDE: Self = Self { is_entered: true, ..Self::NOWHERE };
+}
+
+/// A container that is open.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// Which bracket opened it; none outside.
+    bracket: u8,
+    place: Place,
+}
+
 /// What one block hands to the next.
-#[derive(Default)]
 struct Carry {
     /// Bit 0: the first byte is escaped.
     escape: u64,
     /// All ones inside a string.
     string: u64,
-    backslashes: u64,
+    /// The innermost container.
+    here: Frame,
 }
 
-/// What a scan may find and what it must note down.
-#[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) max_depth: usize,
-    /// Levels to have marks of: one more than the tokens of the longest pointer, because the end of
-    /// what it leads to lies there.
-    pub(super) levels: usize,
-}
-
-impl Index {
+impl Scanner {
     /// With the fastest classification this machine has.
     pub(super) fn new() -> Self {
         Self::classified_by(Unit::best())
@@ -63,12 +85,20 @@ impl Index {
         Self { unit, ..Self::default() }
     }
 
-    /// Scans `text`, which is shorter than 2 GiB.
-    pub(super) fn scan(&mut self, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
-        if self.marks.len() > KEPT_WORDS && text.len() < KEPT_WORDS {
-            *self = Self::classified_by(self.unit);
-        }
-        self.unit.scan(self, text, bounds)
+    /// The strings of the message that was scanned last.
+    #[inline]
+    pub(super) fn strings(&self) -> &Strings {
+        &self.strings
+    }
+
+    /// Scans `text`, which is shorter than 4 GiB and may open so many containers in each other.
+    pub(super) fn scan(
+        &mut self,
+        text: &[u8],
+        max_depth: usize,
+        visit: &mut impl Visit,
+    ) -> Result<(), Reject> {
+        self.unit.scan(self, text, max_depth, visit)
     }
 
     #[inline(always)]
@@ -76,36 +106,25 @@ impl Index {
         &mut self,
         classify: C,
         text: &[u8],
-        bounds: Bounds,
+        max_depth: usize,
+        visit: &mut impl Visit,
     ) -> Result<(), Reject> {
         if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
             return Err(Reject::Malformed);
         }
-        self.open.clear();
-        self.stride = (bounds.levels + 1).next_multiple_of(FILLED);
-        let words = text.len() / 64 + 1;
-        if self.quotes.len() < words {
-            self.quotes.resize(words, 0);
-            self.specials.resize(words, 0);
-        }
-        if self.marks.len() < words * self.stride {
-            self.marks.resize(words * self.stride, 0);
-        }
-        let mut carry = Carry::default();
+        self.around.clear();
+        self.strings.begin(text.len());
+        let here = Frame { bracket: 0, place: Place::OUTSIDE };
+        let mut carry = Carry { escape: 0, string: 0, here };
         let (blocks, rest) = text.as_chunks::<64>();
-        let mut start = 0;
-        for block in blocks {
-            if let Some(end) = self.block(classify, block, start, &mut carry, bounds)? {
-                self.has_escapes = carry.backslashes != 0;
-                return only_blanks(&text[end..]);
-            }
-            start += 64;
-        }
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
-        let end = self.block(classify, &last, start, &mut carry, bounds)?;
-        self.has_escapes = carry.backslashes != 0;
-        end.map_or(Err(Reject::Malformed), |end| only_blanks(&text[end..]))
+        for (word, block) in blocks.iter().chain([&last]).enumerate() {
+            if let Some(end) = self.block(classify, block, word, &mut carry, max_depth, visit)? {
+                return only_blanks(&text[end..]);
+            }
+        }
+        Err(Reject::Malformed)
     }
 
     /// Scans one block; tells where the message ends if it does so here.
@@ -114,144 +133,73 @@ impl Index {
         &mut self,
         classify: C,
         block: &[u8; 64],
-        start: usize,
+        word: usize,
         carry: &mut Carry,
-        bounds: Bounds,
+        max_depth: usize,
+        visit: &mut impl Visit,
     ) -> Result<Option<usize>, Reject> {
         let masks = classify.masks(block);
         let quotes = masks.quotes & !escaped(masks.backslashes, &mut carry.escape);
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
-        carry.backslashes |= masks.backslashes;
-        self.quotes[start / 64] = quotes;
-        // Joined as integers: joined as vectors, the compiler takes them apart byte by byte.
-        self.specials[start / 64] = masks.unusual | masks.backslashes;
+        self.strings.put(word, quotes, masks.unusual, masks.backslashes);
 
-        let mut colons = masks.colons & !string;
         let mut brackets = masks.brackets & !string;
         // A backslash outside a string ends every JSON text; what the masks say after it is void.
         let stray = masks.backslashes & !string;
         if stray != 0 {
             brackets &= (stray & stray.wrapping_neg()) - 1;
         }
-        let first = start / 64 * self.stride;
-        let marks = &mut self.marks[first..first + self.stride];
-        match <&mut [u64; FILLED]>::try_from(&mut *marks) {
-            // A single store; a call would take longer than that.
-            Ok(words) => *words = [0; FILLED],
-            Err(_) => marks.fill(0),
-        }
-        while brackets != 0 {
-            let at = brackets.trailing_zeros();
+        let start = word * 64;
+        let mut passed = 0;
+        loop {
+            // Zero if there is none left: then all that is left of the block lies before it.
             let bit = brackets & brackets.wrapping_neg();
-            brackets &= brackets - 1;
-            let depth = self.open.len();
-            let before = colons & (bit - 1);
-            colons &= !(bit - 1);
-            let byte = block[at as usize & 63];
+            let here = carry.here;
+            if here.place.is_entered {
+                let open = bit.wrapping_sub(1) & !passed & !string;
+                if here.bracket == b'[' {
+                    visit.elements(here.place, start, classify.commas(block) & open);
+                } else if masks.colons & open != 0 {
+                    visit.members(&self.strings, here.place, start, masks.colons & open);
+                }
+            }
+            if bit == 0 {
+                break;
+            }
+            passed = bit | bit.wrapping_sub(1);
+            brackets ^= bit;
+            let at = bit.trailing_zeros() as usize;
+            let byte = block[at & 63];
             if byte & 2 != 0 {
-                if depth >= bounds.max_depth {
+                if self.around.len() >= max_depth {
                     return Err(Reject::TooDeep);
                 }
-                if depth != 0 {
-                    marks[(depth - 1).min(bounds.levels)] |= before;
-                }
-                self.open.push(byte);
+                self.around.push(here);
+                let place = if here.place.is_entered {
+                    visit.opened(here.place, start + at)
+                } else {
+                    Place::NOWHERE
+                };
+                carry.here = Frame { bracket: byte, place };
             } else {
                 // `{` and `}` differ in these bits, and `[` and `]` do.
-                if self.open.pop().is_none_or(|opened| opened ^ byte != 6) {
+                if here.bracket ^ byte != 6 {
                     return Err(Reject::Malformed);
                 }
-                marks[(depth - 1).min(bounds.levels)] |= before | bit;
-                if depth == 1 {
-                    return Ok(Some(start + at as usize + 1));
+                let end = start + at + 1;
+                if here.place.is_known {
+                    visit.closed(here.place, end);
+                }
+                let Some(outer) = self.around.pop() else { return Err(Reject::Malformed) };
+                carry.here = outer;
+                if self.around.is_empty() {
+                    return Ok(Some(end));
                 }
             }
         }
-        if let Some(level) = self.open.len().checked_sub(1) {
-            marks[level.min(bounds.levels)] |= colons;
-        }
         if stray == 0 { Ok(None) } else { Err(Reject::Malformed) }
-    }
-
-    /// The marks of a level from `from` on, ascending. There must be one that closes a container of
-    /// that level; the walk ends there at the latest.
-    #[inline]
-    pub(super) fn marks(&self, level: usize, from: usize) -> Marks<'_> {
-        let word = from / 64;
-        let bits = self.marks[word * self.stride + level] & (u64::MAX << (from % 64));
-        Marks { index: self, level, word, bits }
-    }
-
-    /// Position of the first string delimiter at or after `from`; there must be one.
-    #[inline]
-    pub(super) fn quote(&self, from: usize) -> usize {
-        let mut word = from / 64;
-        let mut bits = self.quotes[word] & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word += 1;
-            bits = self.quotes[word];
-        }
-        word * 64 + bits.trailing_zeros() as usize
-    }
-
-    /// Position of the last string delimiter before `before`, if that lies behind one.
-    #[inline]
-    pub(super) fn quote_before(&self, before: usize) -> Option<usize> {
-        let mut word = before / 64;
-        let mut bits = self.quotes[word] & !(u64::MAX << (before % 64));
-        while bits == 0 {
-            word = word.checked_sub(1)?;
-            bits = self.quotes[word];
-        }
-        Some(word * 64 + 63 - bits.leading_zeros() as usize)
-    }
-
-    /// Whether there is a backslash anywhere.
-    #[inline]
-    pub(super) fn has_escapes(&self) -> bool {
-        self.has_escapes
-    }
-
-    /// Whether `start..end` is ASCII without controls and backslashes: text as it stands.
-    #[inline]
-    pub(super) fn is_plain(&self, start: usize, end: usize) -> bool {
-        if start >= end {
-            return true;
-        }
-        let (first, last) = (start / 64, (end - 1) / 64);
-        let head = u64::MAX << (start % 64);
-        let tail = u64::MAX >> (63 - (end - 1) % 64);
-        if first == last {
-            return self.specials[first] & head & tail == 0;
-        }
-        self.specials[first] & head == 0
-            && self.specials[last] & tail == 0
-            && self.specials[first + 1..last].iter().all(|&bits| bits == 0)
-    }
-}
-
-/// See [`Index::marks`].
-pub(super) struct Marks<'a> {
-    index: &'a Index,
-    level: usize,
-    word: usize,
-    bits: u64,
-}
-
-impl Iterator for Marks<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.bits == 0 {
-            self.word += 1;
-            self.bits = *self.index.marks.get(self.word * self.index.stride + self.level)?;
-        }
-        let at = self.word * 64 + self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
-        Some(at)
     }
 }
 
@@ -289,15 +237,19 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { max_depth: 5, levels: 5 };
+    const MAX_DEPTH: usize = 5;
 
-    /// The scan byte by byte: the verdict, and each mark with its level.
-    fn plainly(text: &[u8]) -> Result<Vec<(usize, usize)>, Reject> {
+    /// What a visitor is told: how deep, where, and which byte stands there.
+    type Events = Vec<(u32, usize, u8)>;
+
+    /// The scan byte by byte: the verdict, and what a visitor that enters containers as deep as `deepest`
+    /// is told.
+    fn plainly(text: &[u8], deepest: u32) -> Result<Events, Reject> {
         let start = text.iter().position(|&b| !is_blank(b)).ok_or(Reject::Malformed)?;
         if text[start] != b'{' {
             return Err(Reject::Malformed);
         }
-        let (mut marks, mut open): (Vec<(usize, usize)>, Vec<u8>) = Default::default();
+        let (mut events, mut open): (Events, Vec<u8>) = Default::default();
         let (mut in_string, mut escape) = (false, false);
         for (at, &byte) in text.iter().enumerate() {
             if in_string {
@@ -305,40 +257,78 @@ mod tests {
                 escape = !escape && byte == b'\\';
                 continue;
             }
-            match byte {
-                b'\\' => return Err(Reject::Malformed),
-                b'"' => in_string = true,
-                b':' => marks.push((open.len() - 1, at)),
-                b'{' | b'[' if open.len() == BOUNDS.max_depth => return Err(Reject::TooDeep),
-                b'{' | b'[' => open.push(byte),
-                b'}' | b']' => {
+            let mut depth = open.len();
+            match (byte, open.last()) {
+                (b'\\', _) => return Err(Reject::Malformed),
+                (b'"', _) => in_string = true,
+                (b'{' | b'[', _) => {
+                    if open.len() == MAX_DEPTH {
+                        return Err(Reject::TooDeep);
+                    }
+                    open.push(byte);
+                    depth += 1;
+                }
+                (b'}' | b']', _) => {
                     if open.pop() != Some(if byte == b'}' { b'{' } else { b'[' }) {
                         return Err(Reject::Malformed);
                     }
-                    marks.push((open.len(), at));
-                    if open.is_empty() {
-                        return only_blanks(&text[at + 1..]).map(|()| marks);
-                    }
                 }
-                _ => {}
+                (b':', Some(b'{')) | (b',', Some(b'[')) => {}
+                _ => continue,
+            }
+            if byte != b'"' && depth <= deepest as usize {
+                events.push((depth as u32, at, byte));
+            }
+            if open.is_empty() && byte == b'}' {
+                return only_blanks(&text[at + 1..]).map(|()| events);
             }
         }
         Err(Reject::Malformed)
     }
 
-    fn indexed(
-        index: &mut Index,
-        text: &[u8],
-        bounds: Bounds,
-    ) -> Result<Vec<(usize, usize)>, Reject> {
-        index.scan(text, bounds)?;
-        let last = text.iter().rposition(|&byte| byte == b'}').unwrap();
-        let mut marks: Vec<_> = (0..bounds.levels)
-            .flat_map(|level| index.marks(level, 0).map(move |at| (level, at)))
-            .filter(|&(_, at)| at <= last)
-            .collect();
-        marks.sort_unstable_by_key(|&(_, at)| at);
-        Ok(marks)
+    struct Recorder<'a> {
+        text: &'a [u8],
+        deepest: u32,
+        events: Events,
+    }
+
+    impl Recorder<'_> {
+        fn note(&mut self, depth: u32, at: usize) {
+            self.events.push((depth, at, self.text[at]));
+        }
+
+        fn note_all(&mut self, depth: u32, start: usize, mut bits: u64) {
+            while bits != 0 {
+                self.note(depth, start + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    impl Visit for Recorder<'_> {
+        fn opened(&mut self, place: Place, at: usize) -> Place {
+            let node = place.node + 1;
+            if node > self.deepest {
+                return Place::NOWHERE;
+            }
+            self.note(node, at);
+            Place { node, is_entered: true, is_known: true }
+        }
+        fn members(&mut self, _: &Strings, place: Place, start: usize, colons: u64) {
+            self.note_all(place.node, start, colons);
+        }
+        fn elements(&mut self, place: Place, start: usize, commas: u64) {
+            self.note_all(place.node, start, commas);
+        }
+        fn closed(&mut self, place: Place, end: usize) {
+            self.note(place.node, end - 1);
+        }
+    }
+
+    fn visited(scanner: &mut Scanner, text: &[u8], deepest: u32) -> Result<Events, Reject> {
+        let mut recorder = Recorder { text, deepest, events: Events::new() };
+        scanner.scan(text, MAX_DEPTH, &mut recorder)?;
+        Ok(recorder.events)
     }
 
     /// Text dense with what matters to the scan, in runs that cross block borders.
@@ -365,48 +355,15 @@ mod tests {
 
         #[test]
         fn all_classifications_agree_with_the_scan_byte_by_byte(text in texts()) {
-            let expected = plainly(&text);
-            let mut scalar = Index::default();
+            let expected = plainly(&text, u32::MAX);
+            let mut scalar = Scanner::default();
             for unit in Unit::all() {
-                let mut index = Index::classified_by(unit);
-                prop_assert_eq!(&indexed(&mut index, &text, BOUNDS), &expected, "{:?}", unit);
-                scalar.scan(&text, BOUNDS).ok();
-                prop_assert_eq!(&scalar.quotes, &index.quotes);
-                prop_assert_eq!(&scalar.specials, &index.specials);
+                let mut scanner = Scanner::classified_by(unit);
+                prop_assert_eq!(&visited(&mut scanner, &text, u32::MAX), &expected, "{:?}", unit);
+                visited(&mut scalar, &text, 0).ok();
+                prop_assert_eq!(scalar.strings().words(), scanner.strings().words());
             }
-            let shallow = Bounds { levels: 2, ..BOUNDS };
-            let above = expected.map(|marks| {
-                marks.into_iter().filter(|&(level, _)| level < 2).collect::<Vec<_>>()
-            });
-            prop_assert_eq!(&indexed(&mut scalar, &text, shallow), &above);
+            prop_assert_eq!(&visited(&mut scalar, &text, 2), &plainly(&text, 2));
         }
-    }
-
-    #[test]
-    fn special_bytes_are_found_in_exactly_the_range_asked() {
-        let mut index = Index::default();
-        let text = format!(r#"{{"{}\n{}":1}}"#, "a".repeat(100), "b".repeat(200));
-        index.scan(text.as_bytes(), BOUNDS).unwrap();
-        let at = text.find('\\').unwrap();
-        for (start, end, expected) in [
-            (at, at + 1, true),
-            (at + 1, 250, false),
-            (0, at, false),
-            (0, at + 1, true),
-            (3, 290, true),
-            (at, at, false),
-        ] {
-            assert_eq!(!index.is_plain(start, end), expected, "{start}..{end}");
-        }
-    }
-
-    #[test]
-    fn room_for_a_large_message_is_given_back() {
-        let mut index = Index::new();
-        let large = format!("{{\"a\":[{}1]}}", "1,".repeat(64 * KEPT_WORDS));
-        index.scan(large.as_bytes(), BOUNDS).unwrap();
-        assert!(index.marks.len() > KEPT_WORDS);
-        index.scan(b"{}", BOUNDS).unwrap();
-        assert!(index.marks.len() <= KEPT_WORDS);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::project::Reject;
 use crate::project::classify::Scalar;
-use crate::project::scan::{Bounds, Index};
+use crate::project::scan::{Scanner, Visit};
 
 /// What classifies. A variant exists only where the machine can do it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,16 +39,22 @@ impl Unit {
         Self::all().pop().unwrap_or_default()
     }
 
-    /// [`Index::scan_with`] this unit.
-    pub(super) fn scan(self, index: &mut Index, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
+    /// [`Scanner::scan_with`] this unit.
+    pub(super) fn scan(
+        self,
+        scanner: &mut Scanner,
+        text: &[u8],
+        max_depth: usize,
+        visit: &mut impl Visit,
+    ) -> Result<(), Reject> {
         match self {
-            Self::Scalar => index.scan_with(Scalar, text, bounds),
+            Self::Scalar => scanner.scan_with(Scalar, text, max_depth, visit),
             #[cfg(target_arch = "x86_64")]
-            Self::Sse2(sse2) => index.scan_with(sse2, text, bounds),
+            Self::Sse2(sse2) => scanner.scan_with(sse2, text, max_depth, visit),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => x86_64::scan_avx2(avx2, index, text, bounds),
+            Self::Avx2(avx2) => x86_64::scan_avx2(avx2, scanner, text, max_depth, visit),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(avx512) => x86_64::scan_avx512(avx512, index, text, bounds),
+            Self::Avx512(avx512) => x86_64::scan_avx512(avx512, scanner, text, max_depth, visit),
         }
     }
 }
@@ -91,39 +97,48 @@ pub(super) mod x86_64 {
         }
     }
 
-    /// [`Index::scan_with`], compiled for the features of [`Avx2`].
+    /// [`Scanner::scan_with`], compiled for the features of [`Avx2`].
     pub(super) fn scan_avx2(
         avx2: Avx2,
-        index: &mut Index,
+        scanner: &mut Scanner,
         text: &[u8],
-        bounds: Bounds,
+        max_depth: usize,
+        visit: &mut impl Visit,
     ) -> Result<(), Reject> {
         #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,bmi2")]
-        fn scan(avx2: Avx2, index: &mut Index, text: &[u8], bounds: Bounds) -> Result<(), Reject> {
-            index.scan_with(avx2, text, bounds)
+        fn scan(
+            avx2: Avx2,
+            scanner: &mut Scanner,
+            text: &[u8],
+            max_depth: usize,
+            visit: &mut impl Visit,
+        ) -> Result<(), Reject> {
+            scanner.scan_with(avx2, text, max_depth, visit)
         }
         // SAFETY: an `Avx2` exists only where the features were detected.
-        unsafe { scan(avx2, index, text, bounds) }
+        unsafe { scan(avx2, scanner, text, max_depth, visit) }
     }
 
-    /// [`Index::scan_with`], compiled for the features of [`Avx512`].
+    /// [`Scanner::scan_with`], compiled for the features of [`Avx512`].
     pub(super) fn scan_avx512(
         avx512: Avx512,
-        index: &mut Index,
+        scanner: &mut Scanner,
         text: &[u8],
-        bounds: Bounds,
+        max_depth: usize,
+        visit: &mut impl Visit,
     ) -> Result<(), Reject> {
         #[target_feature(enable = "avx512f,avx512bw,avx2,pclmulqdq,popcnt,bmi1,bmi2")]
         fn scan(
             avx512: Avx512,
-            index: &mut Index,
+            scanner: &mut Scanner,
             text: &[u8],
-            bounds: Bounds,
+            max_depth: usize,
+            visit: &mut impl Visit,
         ) -> Result<(), Reject> {
-            index.scan_with(avx512, text, bounds)
+            scanner.scan_with(avx512, text, max_depth, visit)
         }
         // SAFETY: an `Avx512` exists only where the features were detected.
-        unsafe { scan(avx512, index, text, bounds) }
+        unsafe { scan(avx512, scanner, text, max_depth, visit) }
     }
 
     impl Classify for Sse2 {
@@ -131,6 +146,12 @@ pub(super) mod x86_64 {
         fn masks(self, block: &[u8; 64]) -> Masks {
             // SAFETY: every x86-64 has SSE2.
             unsafe { masks_sse2(block) }
+        }
+
+        #[inline(always)]
+        fn commas(self, block: &[u8; 64]) -> u64 {
+            // SAFETY: as above.
+            unsafe { commas_sse2(block) }
         }
 
         #[inline(always)]
@@ -147,6 +168,12 @@ pub(super) mod x86_64 {
         }
 
         #[inline(always)]
+        fn commas(self, block: &[u8; 64]) -> u64 {
+            // SAFETY: as above.
+            unsafe { commas_avx2(block) }
+        }
+
+        #[inline(always)]
         fn prefix_xor(self, bits: u64) -> u64 {
             // SAFETY: as above.
             unsafe { prefix_xor(bits) }
@@ -158,6 +185,12 @@ pub(super) mod x86_64 {
         fn masks(self, block: &[u8; 64]) -> Masks {
             // SAFETY: an `Avx512` exists only where the features were detected.
             unsafe { masks_avx512(block) }
+        }
+
+        #[inline(always)]
+        fn commas(self, block: &[u8; 64]) -> u64 {
+            // SAFETY: as above.
+            unsafe { commas_avx512(block) }
         }
 
         #[inline(always)]
@@ -190,6 +223,16 @@ pub(super) mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
+    fn commas_sse2(block: &[u8; 64]) -> u64 {
+        block.as_chunks::<16>().0.iter().rev().fold(0, |bits, quarter| {
+            // SAFETY: the load lies inside the 16 bytes and needs no alignment.
+            let bytes = unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) };
+            bits << 16 | equal_sse2(bytes, b',')
+        })
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
     fn equal_sse2(bytes: __m128i, byte: u8) -> u64 {
         let found = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
         u64::from(_mm_movemask_epi8(found) as u16)
@@ -213,13 +256,32 @@ pub(super) mod x86_64 {
     }
 
     #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn commas_avx512(block: &[u8; 64]) -> u64 {
+        // SAFETY: the load lies inside the 64 bytes and needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b',' as i8))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn commas_avx2(block: &[u8; 64]) -> u64 {
+        let (low, high) = halves(block);
+        bits(equal(low, b',')) | bits(equal(high, b',')) << 32
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn halves(block: &[u8; 64]) -> (__m256i, __m256i) {
+        let start = block.as_ptr();
+        // SAFETY: both loads lie inside the 64 bytes and need no alignment.
+        unsafe { (_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast())) }
+    }
+
+    #[inline]
     #[target_feature(enable = "avx2")]
     fn masks_avx2(block: &[u8; 64]) -> Masks {
-        // SAFETY: both loads lie inside the 64 bytes and need no alignment.
-        let (low, high) = unsafe {
-            let start = block.as_ptr();
-            (_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast()))
-        };
+        let (low, high) = halves(block);
         let (low, high) = (half(low), half(high));
         Masks {
             quotes: low.quotes | high.quotes << 32,

@@ -9,8 +9,6 @@ const MAX_TOKENS: usize = 128;
 #[derive(Debug)]
 pub(super) struct Trie {
     pub(super) nodes: Vec<Node>,
-    /// Tokens of the longest pointer: containers nested deeper hold nothing wanted.
-    pub(super) depth: usize,
 }
 
 /// A place in a message that a wanted pointer leads to or through.
@@ -18,6 +16,8 @@ pub(super) struct Trie {
 pub(super) struct Node {
     /// The members and elements wanted below.
     children: Vec<Child>,
+    /// A bit for each [`filter_bit`] of their keys: most keys of a message are told by it.
+    filter: u64,
     /// Those that may be elements of an array, by ascending index.
     pub(super) elements: Vec<(usize, usize)>,
     /// A pointer ends here: the value itself is wanted, not only what lies below.
@@ -61,6 +61,9 @@ impl Node {
     /// their tails tell so at once. A key with a backslash never stands there as it is.
     #[inline]
     pub(super) fn child_by_tail(&self, tail: u64, is_key: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        if self.filter & filter_bit(tail) == 0 {
+            return None;
+        }
         for child in &self.children {
             if tail & child.mask == child.tail && is_key(&child.key) {
                 return Some(child.node);
@@ -72,6 +75,12 @@ impl Node {
     pub(super) fn is_leaf(&self) -> bool {
         self.children.is_empty()
     }
+}
+
+/// The bit of a filter for a key by its tail's last two bytes.
+#[inline]
+fn filter_bit(tail: u64) -> u64 {
+    1 << ((tail >> 48).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
 }
 
 /// A trie being built: nodes in order of first mention.
@@ -87,10 +96,8 @@ impl Trie {
     ) -> Result<(Self, Vec<usize>), PointerError> {
         let mut draft = Draft { nodes: vec![Vec::new()] };
         let mut leaves = Vec::new();
-        let mut depth = 0;
         for pointer in pointers {
             let tokens = tokens(pointer)?;
-            depth = depth.max(tokens.len());
             leaves.push(tokens.into_iter().fold(0, |at, token| draft.child(at, token)));
         }
         let mut places = vec![0; draft.nodes.len()];
@@ -100,7 +107,7 @@ impl Trie {
         for &leaf in &leaves {
             nodes[leaf].is_wanted = true;
         }
-        Ok((Self { nodes, depth }, leaves))
+        Ok((Self { nodes }, leaves))
     }
 }
 
@@ -123,7 +130,11 @@ impl Draft {
             self.lay_out(*child, nodes, places);
             let node = &mut nodes[place];
             node.elements.extend(index(key).map(|index| (index, places[*child])));
-            node.children.push(Child::new(key, places[*child]));
+            let child = Child::new(key, places[*child]);
+            // Without two bytes of its own a key stands behind any byte.
+            let is_told = child.mask >> 48 == 0xffff;
+            node.filter |= if is_told { filter_bit(child.tail) } else { u64::MAX };
+            node.children.push(child);
         }
         let end = nodes.len();
         nodes[place].elements.sort_unstable();
@@ -197,7 +208,6 @@ mod tests {
         let (trie, leaves) =
             Trie::build(["/a/b", "/c", "/a", "", "/a/0", "/a/b"].into_iter()).expect("pointers");
         assert_eq!(leaves, [2, 4, 1, 0, 3, 2]);
-        assert_eq!(trie.depth, 2);
         assert_eq!(trie.nodes.iter().map(|node| node.end).collect::<Vec<_>>(), [5, 4, 3, 4, 5]);
         assert_eq!(trie.nodes[1].elements, [(0, 3)]);
     }

@@ -1,10 +1,13 @@
-//! Finds the wanted values of one message along the index that the structure scan left.
+//! Finds the wanted values of one message while its structure is scanned.
 //!
+//! The scan tells of containers, colons and commas; the walk keeps to the trie of wanted pointers and notes
+//! down where wanted values begin. They are judged when the whole message has passed.
 //! What is found for a pointer depends on the text and that pointer alone, never on what else is
 //! wanted: a value is judged by itself and what it lies in, not by its neighbours, which are not looked at.
 
 use crate::project::decode::{self, Literal, Text};
-use crate::project::scan::{Bounds, Index, is_blank};
+use crate::project::scan::{Place, Scanner, Visit, is_blank};
+use crate::project::strings::Strings;
 use crate::project::trie::{Node, Trie};
 use crate::project::{Limits, Reject, validate};
 
@@ -57,19 +60,38 @@ impl Found {
 /// Scans and walks messages one after the other; its room is used again.
 #[derive(Debug)]
 pub(super) struct Finder {
-    index: Index,
+    scanner: Scanner,
+    seen: Vec<Seen>,
     found: Vec<Found>,
     key: Vec<u8>,
 }
 
+/// Where the value of a node lies, as far as the scan has come.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Just past its colon, comma or opening bracket; `NOT` if there is none.
+    start: u32,
+    /// If it is a container, just past its closing bracket.
+    end: u32,
+    /// If it is an array, how many commas between its elements have passed.
+    commas: u32,
+}
+
+const NOT: u32 = u32::MAX;
+const UNSEEN: Seen = Seen { start: NOT, end: 0, commas: 0 };
+
 impl Finder {
     pub(super) fn new() -> Self {
-        Self { index: Index::new(), found: Vec::new(), key: Vec::new() }
+        Self::with(Scanner::new())
     }
 
     #[cfg(test)]
     pub(super) fn scalar() -> Self {
-        Self { index: Index::default(), ..Self::new() }
+        Self::with(Scanner::default())
+    }
+
+    fn with(scanner: Scanner) -> Self {
+        Self { scanner, seen: Vec::new(), found: Vec::new(), key: Vec::new() }
     }
 
     /// Judges the structure of a message and finds what each node of `trie` leads to.
@@ -78,226 +100,226 @@ impl Finder {
             return Err(Reject::TooLarge);
         }
         let deepest = if limits.validate { VALIDATED_DEPTH } else { usize::MAX };
-        let bounds = Bounds { max_depth: limits.max_depth.min(deepest), levels: trie.depth + 1 };
-        self.index.scan(text, bounds)?;
+        let nodes = &*trie.nodes;
+        self.seen.clear();
+        self.seen.resize(nodes.len(), UNSEEN);
+        let (seen, key) = (&mut *self.seen, &mut self.key);
+        let mut walk = Walk { text, nodes, seen, key, expected: (0, 0) };
+        walk.expect(0, 0);
+        self.scanner.scan(text, limits.max_depth.min(deepest), &mut walk)?;
         if limits.validate && !validate::is_json(text) {
             return Err(Reject::Malformed);
         }
         self.found.clear();
-        self.found.resize(trie.nodes.len(), MISSING);
-        let nodes = &trie.nodes;
-        let mut walk =
-            Walk { text, index: &self.index, nodes, found: &mut self.found, key: &mut self.key };
-        let start = walk.skip_blanks(0);
-        let end = if nodes[0].is_wanted { walk.end_of_container(start, 0) } else { start };
-        walk.found[0] = Found { start: start as u32, end: end as u32, tag: Tag::Container };
-        walk.object(0, start, 0);
+        self.found.resize(nodes.len(), MISSING);
+        let judge = Judge { text, strings: self.scanner.strings() };
+        for (node, seen) in self.seen.iter().enumerate().filter(|(_, seen)| seen.start != NOT) {
+            let value = judge.value(*seen);
+            self.found[node] = value;
+            if !nodes[node].is_leaf() && value.tag != Tag::Container && !judge.is_sound(value) {
+                self.found[node + 1..nodes[node].end].fill(BROKEN);
+            }
+        }
         Ok(())
     }
 
+    #[inline]
     pub(super) fn found(&self, node: usize) -> Found {
         self.found[node]
     }
 
     /// The first of `nodes` that is there at all.
+    #[inline]
     pub(super) fn first_found(&self, nodes: &[usize]) -> Option<Found> {
         nodes.iter().map(|&node| self.found[node]).find(|found| found.tag != Tag::Missing)
     }
 }
 
+/// Follows the trie through a message.
 struct Walk<'a> {
     text: &'a [u8],
-    index: &'a Index,
     nodes: &'a [Node],
-    found: &'a mut [Found],
+    seen: &'a mut [Seen],
     key: &'a mut Vec<u8>,
+    /// The node whose value comes next, and from where on.
+    expected: (usize, usize),
 }
 
-impl Walk<'_> {
-    /// Walks the members of the object that the bracket at `open` opens; `level` is that of its members.
-    fn object(&mut self, node: usize, open: usize, level: usize) {
-        let index = self.index;
-        for mark in index.marks(level, open) {
-            if self.text[mark] != b':' {
-                return;
-            }
+impl Visit for Walk<'_> {
+    #[inline]
+    fn opened(&mut self, _: Place, at: usize) -> Place {
+        let (node, from) = self.expected;
+        let between = self.text.get(from..at);
+        if !between.is_some_and(|between| between.iter().all(|&byte| is_blank(byte))) {
+            return Place::NOWHERE;
+        }
+        let is_entered = if self.text[at] == b'[' {
+            self.first_element(node, at + 1);
+            !self.nodes[node].elements.is_empty()
+        } else {
+            !self.nodes[node].is_leaf()
+        };
+        Place { node: node as u32, is_entered, is_known: true }
+    }
+
+    #[inline]
+    fn members(&mut self, strings: &Strings, place: Place, start: usize, mut colons: u64) {
+        while colons != 0 {
+            let colon = start + colons.trailing_zeros() as usize;
+            colons &= colons - 1;
             // A colon without a key before it is nobody's.
-            if let Some(child) = self.child_before(node, mark) {
-                self.record(child, mark + 1, level);
+            if let Some(child) = self.child_before(strings, place.node as usize, colon) {
+                self.expect(child, colon + 1);
             }
         }
     }
 
-    /// Walks the elements of the array that the bracket at `open` opens, up to the last one wanted.
-    fn array(&mut self, node: usize, open: usize, level: usize) {
-        let nodes = self.nodes;
-        let mut at = open + 1;
-        let mut number = 0;
+    #[inline]
+    fn elements(&mut self, place: Place, start: usize, commas: u64) {
+        let (nodes, node) = (self.nodes, place.node as usize);
+        let before = self.seen[node].commas;
+        let after = before.saturating_add(commas.count_ones());
+        self.seen[node].commas = after;
+        // The element after comma number n is element n, the first comma being number 1.
         for &(wanted, child) in &nodes[node].elements {
-            loop {
-                let (value, after) = self.value(at, level);
-                let is_last = self.text[after] != b',';
-                if number == wanted {
-                    // An array of nothing has no first element.
-                    if !(number == 0 && is_last && self.skip_blanks(at) == after) {
-                        self.take(child, value, level);
-                    }
-                    break;
-                }
-                if is_last {
-                    return;
-                }
-                at = after + 1;
-                number += 1;
+            if wanted > before as usize && wanted <= after as usize {
+                let mut left = commas;
+                (before as usize + 1..wanted).for_each(|_| left &= left - 1);
+                self.expect(child, start + left.trailing_zeros() as usize + 1);
             }
+        }
+    }
+
+    #[inline]
+    fn closed(&mut self, place: Place, end: usize) {
+        self.seen[place.node as usize].end = end as u32;
+    }
+}
+
+impl Walk<'_> {
+    /// The value of `node` comes next, at or after `from`.
+    #[inline]
+    fn expect(&mut self, node: usize, from: usize) {
+        if self.seen[node].start != NOT {
+            // The last of equal keys wins, with everything below it.
+            self.seen[node + 1..self.nodes[node].end].fill(UNSEEN);
+        }
+        self.seen[node] = Seen { start: from as u32, ..UNSEEN };
+        self.expected = (node, from);
+    }
+
+    /// Expects element 0 of an array that has one; what is in it begins at `from`.
+    fn first_element(&mut self, node: usize, from: usize) {
+        if let Some(&(0, child)) = self.nodes[node].elements.first()
+            && self.text[from..].iter().find(|byte| !is_blank(**byte)) != Some(&b']')
+        {
+            self.expect(child, from);
         }
     }
 
     /// The wanted child whose key stands just before the colon. A key that is no valid string matches
     /// nothing.
     #[inline]
-    fn child_before(&mut self, node: usize, colon: usize) -> Option<usize> {
-        // An object's bracket or an earlier colon lies before: this ends.
+    fn child_before(&mut self, strings: &Strings, node: usize, colon: usize) -> Option<usize> {
+        let text = self.text;
+        // An object's bracket lies before: this ends.
         let mut end = colon - 1;
-        while is_blank(self.text[end]) {
+        while is_blank(text[end]) {
             end -= 1;
         }
-        if self.text[end] != b'"' {
+        if text[end] != b'"' {
             return None;
         }
-        let tail = match self.text[..end].last_chunk() {
+        let tail = match text[..end].last_chunk() {
             Some(&bytes) => u64::from_le_bytes(bytes),
             None => {
                 let mut bytes = [0; 8];
-                bytes[8 - end..].copy_from_slice(&self.text[..end]);
+                bytes[8 - end..].copy_from_slice(&text[..end]);
                 u64::from_le_bytes(bytes)
             }
         };
-        let (text, index) = (self.text, self.index);
         // The quote before it must be the one that opens the string, not one inside.
         let is_key = |key: &[u8]| {
-            text[..end].ends_with(key) && index.quote_before(end) == end.checked_sub(1 + key.len())
+            text[..end].ends_with(key)
+                && strings.quote_before(end) == end.checked_sub(1 + key.len())
         };
         let child = self.nodes[node].child_by_tail(tail, is_key);
-        if child.is_some() || !index.has_escapes() || is_short_and_plain(tail) {
+        if child.is_some() || !strings.has_escapes() || is_short_and_plain(tail) {
             return child;
         }
-        self.escaped_child(node, end)
+        self.escaped_child(strings, node, end)
     }
 
     /// The wanted child whose key ends at `end` and is written with escapes.
-    fn escaped_child(&mut self, node: usize, end: usize) -> Option<usize> {
-        let start = self.index.quote_before(end)? + 1;
-        if self.index.is_plain(start, end) {
+    fn escaped_child(&mut self, strings: &Strings, node: usize, end: usize) -> Option<usize> {
+        let start = strings.quote_before(end)? + 1;
+        if strings.is_plain(start, end) {
             return None;
         }
         let Text::Escaped(key) = decode::text(&self.text[start..end])? else { return None };
         self.key.clear();
         decode::unescape(key, self.key).then(|| self.nodes[node].child(self.key)).flatten()
     }
+}
 
-    /// Takes the value that begins at or after `at` for `node` and what is wanted below it.
+/// Judges values of a message whose structure is sound.
+struct Judge<'a> {
+    text: &'a [u8],
+    strings: &'a Strings,
+}
+
+impl Judge<'_> {
+    /// The value that was seen, blanks trimmed. It must reach to the comma or closing bracket that ends it.
     #[inline]
-    fn record(&mut self, node: usize, at: usize, level: usize) {
-        let start = self.skip_blanks(at);
-        let value = match self.text[start] {
-            // Where only members are wanted, the end is nobody's business.
-            b'{' if !self.nodes[node].is_wanted => {
-                Found { start: start as u32, end: start as u32, tag: Tag::Container }
+    fn value(&self, seen: Seen) -> Found {
+        let start = self.skip_blanks(seen.start as usize);
+        let (tag, end) = match self.text[start] {
+            b'{' | b'[' => (Tag::Container, seen.end as usize),
+            b'"' => {
+                let quote = self.strings.quote(start + 1);
+                let is_plain = self.strings.is_plain(start + 1, quote);
+                (if is_plain { Tag::Plain } else { Tag::String }, quote + 1)
             }
-            _ => self.value(start, level).0,
+            _ => return self.scalar(start),
         };
-        self.take(node, value, level);
+        match self.text.get(self.skip_blanks(end)) {
+            // Nothing comes after the message itself.
+            None | Some(b',' | b'}' | b']') => Found { start: start as u32, end: end as u32, tag },
+            Some(_) => BROKEN,
+        }
     }
 
-    fn take(&mut self, node: usize, value: Found, level: usize) {
-        let nodes = self.nodes;
-        let below = node + 1..nodes[node].end;
-        if self.found[node].tag != Tag::Missing {
-            // The last of equal keys wins, with everything below it.
-            self.found[below.clone()].fill(MISSING);
+    /// What begins at `start` and is neither string nor container.
+    #[inline]
+    fn scalar(&self, start: usize) -> Found {
+        let mut end = start;
+        while IS_OTHER[self.text[end] as usize] {
+            end += 1;
         }
-        self.found[node] = value;
-        if nodes[node].is_leaf() {
-            return;
+        if !matches!(self.text[end], b',' | b'}' | b']') {
+            return BROKEN;
         }
-        let start = value.start as usize;
-        let is_sound = match value.tag {
-            Tag::Container if self.text[start] == b'{' => {
-                self.object(node, start, level + 1);
-                true
-            }
-            Tag::Container => {
-                self.array(node, start, level + 1);
-                true
-            }
-            Tag::Plain => true,
+        while end > start && is_blank(self.text[end - 1]) {
+            end -= 1;
+        }
+        let tag = if end == start { Tag::Broken } else { Tag::Scalar };
+        Found { start: start as u32, end: end as u32, tag }
+    }
+
+    /// Whether a value that is no container is JSON.
+    fn is_sound(&self, value: Found) -> bool {
+        match value.tag {
+            Tag::Container | Tag::Plain => true,
             Tag::String => decode::text(value.inside(self.text)).is_some(),
             Tag::Scalar => Literal::of(value.bytes(self.text)).is_some(),
             Tag::Missing | Tag::Broken => false,
-        };
-        if !is_sound {
-            self.found[below].fill(BROKEN);
         }
     }
 
-    /// What lies between `at` and the comma or closing bracket that ends it, blanks trimmed, and where
-    /// that is; `level` is that of the container it lies in.
-    #[inline]
-    fn value(&self, at: usize, level: usize) -> (Found, usize) {
-        let start = self.skip_blanks(at);
-        let (tag, end) = match self.text[start] {
-            b'{' | b'[' => (Tag::Container, self.end_of_container(start, level + 1)),
-            b'"' => {
-                let quote = self.index.quote(start + 1);
-                let is_plain = self.index.is_plain(start + 1, quote);
-                (if is_plain { Tag::Plain } else { Tag::String }, quote + 1)
-            }
-            _ => {
-                let after = self.end(start, level);
-                let mut end = after;
-                while end > start && is_blank(self.text[end - 1]) {
-                    end -= 1;
-                }
-                let tag = if end == start { Tag::Broken } else { Tag::Scalar };
-                return (Found { start: start as u32, end: end as u32, tag }, after);
-            }
-        };
-        let after = self.skip_blanks(end);
-        if matches!(self.text[after], b',' | b'}' | b']') {
-            return (Found { start: start as u32, end: end as u32, tag }, after);
-        }
-        (BROKEN, self.end(after, level))
-    }
-
-    /// The first comma or closing bracket at or after `at` that is of `level`, however little of what
-    /// lies before it is JSON.
-    #[inline]
-    fn end(&self, mut at: usize, level: usize) -> usize {
-        loop {
-            while IS_OTHER[self.text[at] as usize] {
-                at += 1;
-            }
-            match self.text[at] {
-                b'"' => at = self.index.quote(at + 1) + 1,
-                b'{' | b'[' => at = self.end_of_container(at, level + 1),
-                _ => return at,
-            }
-        }
-    }
-
-    /// Just past the bracket that closes the container opened at `open`, which is of `level`.
-    #[inline]
-    fn end_of_container(&self, open: usize, level: usize) -> usize {
-        let mut marks = self.index.marks(level, open);
-        // Brackets are balanced, so there is one.
-        marks.find(|&mark| self.text[mark] != b':').map_or(self.text.len(), |close| close + 1)
-    }
-
-    /// The first position at or after `at` that is not blank; ends at the last bracket at the latest.
+    /// The first position at or after `at` that is not blank, or the end of the text.
     #[inline]
     fn skip_blanks(&self, mut at: usize) -> usize {
-        while is_blank(self.text[at]) {
+        while self.text.get(at).is_some_and(|&byte| is_blank(byte)) {
             at += 1;
         }
         at

@@ -5,11 +5,10 @@
 pub(super) struct Masks {
     pub(super) quotes: u64,
     pub(super) backslashes: u64,
-    /// Controls (below the blank) and what is not ASCII (above 127).
-    pub(super) unusual: u64,
-    /// `{ } [ ]`
-    pub(super) brackets: u64,
-    pub(super) colons: u64,
+    /// Controls (below the blank), what is not ASCII (above 127), and backslashes.
+    pub(super) specials: u64,
+    /// `{ } [ ] :`
+    pub(super) marks: u64,
 }
 
 /// Classifies 64 bytes at once.
@@ -34,9 +33,8 @@ impl Classify for Scalar {
         for (at, &byte) in block.iter().enumerate() {
             masks.quotes |= u64::from(byte == b'"') << at;
             masks.backslashes |= u64::from(byte == b'\\') << at;
-            masks.unusual |= u64::from(!matches!(byte, b' '..=0x7f)) << at;
-            masks.brackets |= u64::from(matches!(byte | 0x20, b'{' | b'}')) << at;
-            masks.colons |= u64::from(byte == b':') << at;
+            masks.specials |= u64::from(!matches!(byte, b' '..=0x7f) || byte == b'\\') << at;
+            masks.marks |= u64::from(matches!(byte | 0x20, b'{' | b'}') || byte == b':') << at;
         }
         masks
     }

@@ -85,17 +85,17 @@ impl EnvelopeReader {
     /// # Errors
     /// Why the message is rejected.
     pub fn read<'a>(&mut self, text: &'a [u8]) -> Result<Envelope<'a>, Reject> {
-        self.finder.find(&self.trie, text, &self.limits)?;
-        let topic = self.finder.first_found(&self.topic).and_then(|found| string(found, text));
+        let values = self.finder.find(&self.trie, text, &self.limits)?;
+        let topic = values.first_of(&self.topic).and_then(|found| string(found, text));
         let topic = topic.ok_or(Reject::NoTopic)?;
-        let time_us = match self.finder.first_found(&self.time) {
+        let time_us = match values.first_of(&self.time) {
             Some(found) => Some(time_of(found, text).ok_or(Reject::NoTime)?),
             None => None,
         };
-        let id = self.finder.first_found(&self.id).and_then(|found| string(found, text));
+        let id = values.first_of(&self.id).and_then(|found| string(found, text));
         let producer = self.producer.and_then(|(producer, number)| {
-            let producer = string(self.finder.found(producer), text)?;
-            Some((producer, sequence_number(self.finder.found(number), text)?))
+            let producer = string(values.of(producer), text)?;
+            Some((producer, sequence_number(values.of(number), text)?))
         });
         Ok(Envelope { id, producer, topic, time_us })
     }

@@ -106,11 +106,11 @@ impl Projector {
         batch: &mut Batch,
     ) -> Result<(), Reject> {
         let projection = &*self.projection;
-        self.finder.find(&projection.trie, place.text, &self.limits)?;
+        let values = self.finder.find(&projection.trie, place.text, &self.limits)?;
 
-        let topic = self.finder.first_found(&projection.topic).ok_or(Reject::NoTopic)?;
+        let topic = values.first_of(&projection.topic).ok_or(Reject::NoTopic)?;
         let topic = string(topic, place.text, &mut self.scratch).ok_or(Reject::NoTopic)?;
-        let time_us = match self.finder.first_found(&projection.time) {
+        let time_us = match values.first_of(&projection.time) {
             Some(found) => Some(time_of(found, place.text).ok_or(Reject::NoTime)?),
             None => None,
         };
@@ -131,7 +131,7 @@ impl Projector {
             scratch: &mut self.scratch,
         };
         for (number, column) in batch.columns.iter_mut().enumerate() {
-            let found = self.finder.found(projection.nodes[number]);
+            let found = values.of(projection.nodes[number]);
             match columns[number].as_mut() {
                 Some(recent) => sink.code(found, number, recent, column),
                 None => sink.word(found, column),

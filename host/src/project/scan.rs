@@ -3,20 +3,30 @@
 //! In: a message's text. Out: its verdict, and where its strings lie. On the way a visitor is told of the
 //! containers it takes an interest in: where they open and close, and of the colons of their members or the
 //! commas between their elements. Of what lies deeper in others it is told nothing.
-//! 64 bytes are classified at a time, by a vector unit or without one (`simd.rs`, `classify.rs`); what follows from
-//! the masks is the same code for all machines.
+//!
+//! The text is taken in stretches. First 64 bytes at a time are classified, by a vector unit or without one
+//! (`simd.rs`, `classify.rs`), without a branch that depends on them; that leaves the positions of what is
+//! neither blank nor value. Then these are gone through one by one.
 
 use crate::project::Reject;
 use crate::project::classify::Classify;
 use crate::project::simd::Unit;
 use crate::project::strings::Strings;
 
+/// Blocks of 64 bytes that are classified before what was found in them is gone through: few enough for
+/// the positions to stay in the nearest cache, and to bound them whatever a message is made of.
+const STRETCH: usize = 64;
+/// Positions written at once, however few there are.
+const WRITTEN: usize = 8;
+
 /// Scans messages one after the other; its room is used again.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     strings: Strings,
+    /// Brackets, colons and, where elements are wanted, commas of a stretch.
+    marks: Vec<u32>,
     /// The containers around the innermost one at this point of the scan.
-    around: Vec<Frame>,
+    around: Vec<Place>,
     unit: Unit,
 }
 
@@ -24,54 +34,67 @@ pub(super) struct Scanner {
 /// rejected in the end is void, but each position lies in the text, behind the opening brackets of all
 /// containers around it.
 pub(super) trait Visit {
+    /// Whether it ever wants to hear of elements.
+    fn wants_elements(&self) -> bool;
+
     /// A container opens at `at` in the one at `place`. Answers the place of the new one.
     fn opened(&mut self, place: Place, at: usize) -> Place;
 
-    /// The bits of `colons` stand for colons of members of the object at `place`, bit 0 for position
-    /// `start`. `strings` are noted down so far.
-    fn members(&mut self, strings: &Strings, place: Place, start: usize, colons: u64);
+    /// There is the colon of a member of the object at `place`. `strings` are noted down so far.
+    fn member(&mut self, strings: &Strings, place: Place, colon: usize);
 
-    /// The bits of `commas` stand for commas between elements of the array at `place`, likewise.
-    fn elements(&mut self, place: Place, start: usize, commas: u64);
+    /// There is a comma between elements of the array at `place`.
+    fn element(&mut self, place: Place, comma: usize);
 
     /// The container at `place` ends before `end`.
     fn closed(&mut self, place: Place, end: usize);
 }
 
-/// What a container is to the visitor.
+/// What a container is to the visitor: a number for its own use, and what it wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// For the visitor's own use.
-    pub(super) node: u32,
-    /// It wants to hear of what is inside.
-    pub(super) is_entered: bool,
-    /// It wants to hear of the end.
-    pub(super) is_known: bool,
-}
+pub(super) struct Place(u32);
 
 impl Place {
     /// The visitor takes no interest.
-    pub(super) const NOWHERE: Self = Self { node: 0, is_entered: false, is_known: false };
+    pub(super) const NOWHERE: Self = Self(0);
     /// Around the message.
-    pub(super) const OUTSIDE: Self = Self { is_entered: true, ..Self::NOWHERE };
-}
+    const OUTSIDE: Self = Self(Self::ENTERED);
 
-/// A container that is open.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    /// Which bracket opened it; none outside.
-    bracket: u8,
-    place: Place,
+    /// It wants to hear of what is inside.
+    const ENTERED: u32 = 1;
+    /// It wants to hear of the end.
+    const KNOWN: u32 = 2;
+    /// An array: for the scan's own use.
+    const ARRAY: u32 = 4;
+    const ENTERED_ARRAY: u32 = Self::ENTERED | Self::ARRAY;
+
+    /// A container whose end the visitor wants to hear of, and of what is inside if it `is_entered`.
+    #[inline]
+    pub(super) fn known(node: usize, is_entered: bool) -> Self {
+        Self((node as u32) << 3 | Self::KNOWN | if is_entered { Self::ENTERED } else { 0 })
+    }
+
+    /// The visitor's number.
+    #[inline]
+    pub(super) fn node(self) -> usize {
+        (self.0 >> 3) as usize
+    }
+
+    #[inline(always)]
+    fn is(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
 }
 
 /// What one block hands to the next.
+#[derive(Default)]
 struct Carry {
     /// Bit 0: the first byte is escaped.
     escape: u64,
     /// All ones inside a string.
     string: u64,
-    /// The innermost container.
-    here: Frame,
+    /// There was a backslash outside a string, which ends every JSON text: what comes after it is void.
+    is_stray: bool,
 }
 
 impl Scanner {
@@ -114,92 +137,141 @@ impl Scanner {
         }
         self.around.clear();
         self.strings.begin(text.len());
-        let here = Frame { bracket: 0, place: Place::OUTSIDE };
-        let mut carry = Carry { escape: 0, string: 0, here };
+        self.marks.resize(STRETCH * 64 + WRITTEN, 0);
+        let commas = visit.wants_elements();
         let (blocks, rest) = text.as_chunks::<64>();
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
-        for (word, block) in blocks.iter().chain([&last]).enumerate() {
-            if let Some(end) = self.block(classify, block, word, &mut carry, max_depth, visit)? {
+        let mut carry = Carry::default();
+        let mut here = Place::OUTSIDE;
+        let mut word = 0;
+        loop {
+            let stretch = &blocks[word..(word + STRETCH).min(blocks.len())];
+            let mut count = self.classify(classify, stretch, word, commas, &mut carry);
+            word += stretch.len();
+            // The last block, which is never missing, has a stretch of its own after a full one.
+            let is_last = stretch.len() < STRETCH;
+            if is_last && !carry.is_stray {
+                count = self.mark(classify, &last, word, commas, &mut carry, count);
+            }
+            if let Some(end) = self.visit(text, count, &mut here, max_depth, visit)? {
                 return only_blanks(&text[end..]);
             }
+            if is_last || carry.is_stray {
+                return Err(Reject::Malformed);
+            }
         }
-        Err(Reject::Malformed)
     }
 
-    /// Scans one block; tells where the message ends if it does so here.
+    /// Marks a stretch of blocks, the first of which is block `word`; how many marks there are.
     #[inline(always)]
-    fn block<C: Classify>(
+    fn classify<C: Classify>(
+        &mut self,
+        classify: C,
+        blocks: &[[u8; 64]],
+        word: usize,
+        commas: bool,
+        carry: &mut Carry,
+    ) -> usize {
+        let mut count = 0;
+        for (number, block) in blocks.iter().enumerate() {
+            count = self.mark(classify, block, word + number, commas, carry, count);
+            if carry.is_stray {
+                break;
+            }
+        }
+        count
+    }
+
+    /// Marks one block after `count` marks; how many there are then.
+    #[inline(always)]
+    fn mark<C: Classify>(
         &mut self,
         classify: C,
         block: &[u8; 64],
         word: usize,
+        commas: bool,
         carry: &mut Carry,
-        max_depth: usize,
-        visit: &mut impl Visit,
-    ) -> Result<Option<usize>, Reject> {
+        mut count: usize,
+    ) -> usize {
         let masks = classify.masks(block);
         let quotes = masks.quotes & !escaped(masks.backslashes, &mut carry.escape);
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
-        self.strings.put(word, quotes, masks.unusual, masks.backslashes);
+        self.strings.put(word, quotes, masks.specials, masks.backslashes);
 
-        let mut brackets = masks.brackets & !string;
-        // A backslash outside a string ends every JSON text; what the masks say after it is void.
+        let commas = if commas { classify.commas(block) } else { 0 };
+        let mut marks = (masks.marks | commas) & !string;
         let stray = masks.backslashes & !string;
         if stray != 0 {
-            brackets &= (stray & stray.wrapping_neg()) - 1;
+            carry.is_stray = true;
+            marks &= (stray & stray.wrapping_neg()) - 1;
         }
-        let start = word * 64;
-        let mut passed = 0;
+        let end = count + marks.count_ones() as usize;
+        let start = (word * 64) as u32;
         loop {
-            // Zero if there is none left: then all that is left of the block lies before it.
-            let bit = brackets & brackets.wrapping_neg();
-            let here = carry.here;
-            if here.place.is_entered {
-                let open = bit.wrapping_sub(1) & !passed & !string;
-                if here.bracket == b'[' {
-                    visit.elements(here.place, start, classify.commas(block) & open);
-                } else if masks.colons & open != 0 {
-                    visit.members(&self.strings, here.place, start, masks.colons & open);
+            // Most blocks have less: what is written too much is written over.
+            if let Some(room) = self.marks[count..].first_chunk_mut::<WRITTEN>() {
+                for mark in room {
+                    *mark = start + marks.trailing_zeros();
+                    marks &= marks.wrapping_sub(1);
                 }
             }
-            if bit == 0 {
-                break;
+            count += WRITTEN;
+            if count >= end {
+                return end;
             }
-            passed = bit | bit.wrapping_sub(1);
-            brackets ^= bit;
-            let at = bit.trailing_zeros() as usize;
-            let byte = block[at & 63];
+        }
+    }
+
+    /// Goes through the first `count` marks; tells where the message ends if it does so there.
+    #[inline(always)]
+    fn visit(
+        &mut self,
+        text: &[u8],
+        count: usize,
+        here: &mut Place,
+        max_depth: usize,
+        visit: &mut impl Visit,
+    ) -> Result<Option<usize>, Reject> {
+        for &mark in &self.marks[..count] {
+            let at = mark as usize;
+            let byte = text[at];
+            // Brackets have bit 6, colons and commas do not.
+            if byte & 0x40 == 0 {
+                match (here.0 & (Place::ENTERED | Place::ARRAY), byte) {
+                    (Place::ENTERED, b':') => visit.member(&self.strings, *here, at),
+                    (Place::ENTERED_ARRAY, b',') => visit.element(*here, at),
+                    _ => {}
+                }
+                continue;
+            }
+            // `{` and `}` differ from `[` and `]` in bit 5, what opens from what closes in bit 1.
+            let array = if byte & 0x20 == 0 { Place::ARRAY } else { 0 };
             if byte & 2 != 0 {
                 if self.around.len() >= max_depth {
                     return Err(Reject::TooDeep);
                 }
-                self.around.push(here);
-                let place = if here.place.is_entered {
-                    visit.opened(here.place, start + at)
-                } else {
-                    Place::NOWHERE
-                };
-                carry.here = Frame { bracket: byte, place };
-            } else {
-                // `{` and `}` differ in these bits, and `[` and `]` do.
-                if here.bracket ^ byte != 6 {
-                    return Err(Reject::Malformed);
-                }
-                let end = start + at + 1;
-                if here.place.is_known {
-                    visit.closed(here.place, end);
-                }
-                let Some(outer) = self.around.pop() else { return Err(Reject::Malformed) };
-                carry.here = outer;
-                if self.around.is_empty() {
-                    return Ok(Some(end));
-                }
+                self.around.push(*here);
+                let place =
+                    if here.is(Place::ENTERED) { visit.opened(*here, at) } else { Place::NOWHERE };
+                *here = Place(place.0 | array);
+                continue;
+            }
+            if here.0 & Place::ARRAY != array {
+                return Err(Reject::Malformed);
+            }
+            if here.is(Place::KNOWN) {
+                visit.closed(*here, at + 1);
+            }
+            let Some(outer) = self.around.pop() else { return Err(Reject::Malformed) };
+            *here = outer;
+            if self.around.is_empty() {
+                return Ok(Some(at + 1));
             }
         }
-        if stray == 0 { Ok(None) } else { Err(Reject::Malformed) }
+        Ok(None)
     }
 }
 
@@ -296,32 +368,28 @@ mod tests {
         fn note(&mut self, depth: u32, at: usize) {
             self.events.push((depth, at, self.text[at]));
         }
-
-        fn note_all(&mut self, depth: u32, start: usize, mut bits: u64) {
-            while bits != 0 {
-                self.note(depth, start + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-            }
-        }
     }
 
     impl Visit for Recorder<'_> {
+        fn wants_elements(&self) -> bool {
+            true
+        }
         fn opened(&mut self, place: Place, at: usize) -> Place {
-            let node = place.node + 1;
-            if node > self.deepest {
+            let depth = place.node() as u32 + 1;
+            if depth > self.deepest {
                 return Place::NOWHERE;
             }
-            self.note(node, at);
-            Place { node, is_entered: true, is_known: true }
+            self.note(depth, at);
+            Place::known(depth as usize, true)
         }
-        fn members(&mut self, _: &Strings, place: Place, start: usize, colons: u64) {
-            self.note_all(place.node, start, colons);
+        fn member(&mut self, _: &Strings, place: Place, colon: usize) {
+            self.note(place.node() as u32, colon);
         }
-        fn elements(&mut self, place: Place, start: usize, commas: u64) {
-            self.note_all(place.node, start, commas);
+        fn element(&mut self, place: Place, comma: usize) {
+            self.note(place.node() as u32, comma);
         }
         fn closed(&mut self, place: Place, end: usize) {
-            self.note(place.node, end - 1);
+            self.note(place.node() as u32, end - 1);
         }
     }
 
@@ -337,6 +405,8 @@ mod tests {
             4 => prop::sample::select(br#"{}[]",:\ ax"#.to_vec()).prop_map(|byte| vec![byte]),
             2 => (0..70_usize).prop_map(|n| vec![b'\\'; n]),
             2 => (0..70_usize).prop_map(|n| vec![b'z'; n]),
+            1 => Just(vec![b' '; STRETCH * 64]),
+            1 => Just([b':'; 64].to_vec()),
             2 => Just(br#""key":{"a":[1,{"b":"\"}"}]},"#.to_vec()),
             1 => any::<u8>().prop_map(|byte| vec![byte]),
         ];

@@ -211,12 +211,13 @@ pub(super) mod x86_64 {
             let folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
             // Compared as signed, bytes above 127 are below the blank as well.
             let unusual = _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(b' ' as i8)));
+            let backslashes = equal_sse2(bytes, b'\\');
+            let brackets = equal_sse2(folded, b'{') | equal_sse2(folded, b'}');
             let shift = 16 * number;
             all.quotes |= equal_sse2(bytes, b'"') << shift;
-            all.backslashes |= equal_sse2(bytes, b'\\') << shift;
-            all.unusual |= u64::from(unusual as u16) << shift;
-            all.brackets |= (equal_sse2(folded, b'{') | equal_sse2(folded, b'}')) << shift;
-            all.colons |= equal_sse2(bytes, b':') << shift;
+            all.backslashes |= backslashes << shift;
+            all.specials |= (u64::from(unusual as u16) | backslashes) << shift;
+            all.marks |= (brackets | equal_sse2(bytes, b':')) << shift;
         }
         all
     }
@@ -245,13 +246,14 @@ pub(super) mod x86_64 {
         let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
         // As for SSE2.
         let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+        let backslashes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8));
         Masks {
             quotes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8)),
-            backslashes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8)),
-            unusual: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(b' ' as i8)),
-            brackets: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8))
-                | _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8)),
-            colons: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b':' as i8)),
+            backslashes,
+            specials: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(b' ' as i8)) | backslashes,
+            marks: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8))
+                | _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8))
+                | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b':' as i8)),
         }
     }
 
@@ -286,9 +288,8 @@ pub(super) mod x86_64 {
         Masks {
             quotes: low.quotes | high.quotes << 32,
             backslashes: low.backslashes | high.backslashes << 32,
-            unusual: low.unusual | high.unusual << 32,
-            brackets: low.brackets | high.brackets << 32,
-            colons: low.colons | high.colons << 32,
+            specials: low.specials | high.specials << 32,
+            marks: low.marks | high.marks << 32,
         }
     }
 
@@ -300,12 +301,12 @@ pub(super) mod x86_64 {
         let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
         let brackets = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
         let unusual = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
+        let backslashes = equal(bytes, b'\\');
         Masks {
             quotes: bits(equal(bytes, b'"')),
-            backslashes: bits(equal(bytes, b'\\')),
-            unusual: bits(unusual),
-            brackets: bits(brackets),
-            colons: bits(equal(bytes, b':')),
+            backslashes: bits(backslashes),
+            specials: bits(_mm256_or_si256(unusual, backslashes)),
+            marks: bits(_mm256_or_si256(brackets, equal(bytes, b':'))),
         }
     }
 

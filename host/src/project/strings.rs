@@ -30,10 +30,9 @@ impl Strings {
 
     /// Notes down 64 bytes.
     #[inline(always)]
-    pub(super) fn put(&mut self, word: usize, quotes: u64, unusual: u64, backslashes: u64) {
+    pub(super) fn put(&mut self, word: usize, quotes: u64, specials: u64, backslashes: u64) {
         self.quotes[word] = quotes;
-        // Joined as integers: joined as vectors, the compiler takes them apart byte by byte.
-        self.specials[word] = unusual | backslashes;
+        self.specials[word] = specials;
         self.has_escapes |= backslashes != 0;
     }
 
@@ -65,6 +64,12 @@ impl Strings {
             bits = self.quotes[word];
         }
         Some(word * 64 + 63 - bits.leading_zeros() as usize)
+    }
+
+    /// Whether the byte at `at` opens or closes a string.
+    #[inline]
+    pub(super) fn is_quote(&self, at: usize) -> bool {
+        self.quotes[at / 64] >> (at % 64) & 1 != 0
     }
 
     /// Whether `start..end` is ASCII without controls and backslashes: text as it stands.
@@ -99,7 +104,7 @@ mod tests {
         let mut strings = Strings::default();
         strings.begin(300);
         for word in 0..5 {
-            strings.put(word, 0, 0, if word == 1 { 1 << 38 } else { 0 });
+            strings.put(word, 0, if word == 1 { 1 << 38 } else { 0 }, 0);
         }
         let at = 64 + 38;
         for (start, end, expected) in [

@@ -9,6 +9,8 @@ const MAX_TOKENS: usize = 128;
 #[derive(Debug)]
 pub(super) struct Trie {
     pub(super) nodes: Vec<Node>,
+    /// Some pointer may lead through an array.
+    pub(super) wants_elements: bool,
 }
 
 /// A place in a message that a wanted pointer leads to or through.
@@ -22,6 +24,8 @@ pub(super) struct Node {
     pub(super) elements: Vec<(usize, usize)>,
     /// A pointer ends here: the value itself is wanted, not only what lies below.
     pub(super) is_wanted: bool,
+    /// The node this one is a member or element of; the root's is the root.
+    pub(super) parent: usize,
     /// Just past the last node of this subtree: in preorder the descendants are `self + 1..end`.
     pub(super) end: usize,
 }
@@ -57,15 +61,20 @@ impl Node {
     }
 
     /// The child whose key stands before a quote, where `tail` are the eight bytes before that (as
-    /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest. Most keys are not wanted, and
-    /// their tails tell so at once. A key with a backslash never stands there as it is.
-    #[inline]
-    pub(super) fn child_by_tail(&self, tail: u64, is_key: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest, if only the opening quote where it
+    /// is told that the tail has said all. Most keys are not wanted, and their tails tell so at once. A
+    /// key with a backslash never stands there as it is.
+    #[inline(always)]
+    pub(super) fn child_by_tail(
+        &self,
+        tail: u64,
+        is_key: impl Fn(&[u8], bool) -> bool,
+    ) -> Option<usize> {
         if self.filter & filter_bit(tail) == 0 {
             return None;
         }
         for child in &self.children {
-            if tail & child.mask == child.tail && is_key(&child.key) {
+            if tail & child.mask == child.tail && is_key(&child.key, child.key.len() < 8) {
                 return Some(child.node);
             }
         }
@@ -107,7 +116,8 @@ impl Trie {
         for &leaf in &leaves {
             nodes[leaf].is_wanted = true;
         }
-        Ok((Self { nodes }, leaves))
+        let wants_elements = nodes.iter().any(|node| !node.elements.is_empty());
+        Ok((Self { nodes, wants_elements }, leaves))
     }
 }
 
@@ -128,6 +138,7 @@ impl Draft {
         nodes.push(Node::default());
         for (key, child) in &self.nodes[at] {
             self.lay_out(*child, nodes, places);
+            nodes[places[*child]].parent = place;
             let node = &mut nodes[place];
             node.elements.extend(index(key).map(|index| (index, places[*child])));
             let child = Child::new(key, places[*child]);

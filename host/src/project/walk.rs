@@ -62,23 +62,21 @@ impl Found {
 pub(super) struct Finder {
     scanner: Scanner,
     seen: Vec<Seen>,
-    found: Vec<Found>,
     key: Vec<u8>,
 }
 
-/// Where the value of a node lies, as far as the scan has come.
-#[derive(Clone, Copy, Debug)]
+/// Where the value of a node lies, as far as the scan has come. All zero if there is none: that is
+/// quickly filled in.
+#[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// Just past its colon, comma or opening bracket; `NOT` if there is none.
+    is_there: u32,
+    /// Just past its colon, comma or opening bracket.
     start: u32,
     /// If it is a container, just past its closing bracket.
     end: u32,
     /// If it is an array, how many commas between its elements have passed.
     commas: u32,
 }
-
-const NOT: u32 = u32::MAX;
-const UNSEEN: Seen = Seen { start: NOT, end: 0, commas: 0 };
 
 impl Finder {
     pub(super) fn new() -> Self {
@@ -91,47 +89,32 @@ impl Finder {
     }
 
     fn with(scanner: Scanner) -> Self {
-        Self { scanner, seen: Vec::new(), found: Vec::new(), key: Vec::new() }
+        Self { scanner, seen: Vec::new(), key: Vec::new() }
     }
 
     /// Judges the structure of a message and finds what each node of `trie` leads to.
-    pub(super) fn find(&mut self, trie: &Trie, text: &[u8], limits: &Limits) -> Result<(), Reject> {
+    pub(super) fn find<'a>(
+        &'a mut self,
+        trie: &'a Trie,
+        text: &'a [u8],
+        limits: &Limits,
+    ) -> Result<Values<'a>, Reject> {
         if text.len() > limits.max_message.min(i32::MAX as usize) {
             return Err(Reject::TooLarge);
         }
         let deepest = if limits.validate { VALIDATED_DEPTH } else { usize::MAX };
         let nodes = &*trie.nodes;
-        self.seen.clear();
-        self.seen.resize(nodes.len(), UNSEEN);
+        self.seen.resize(nodes.len(), Seen::default());
+        self.seen.fill(Seen::default());
         let (seen, key) = (&mut *self.seen, &mut self.key);
-        let mut walk = Walk { text, nodes, seen, key, expected: (0, 0) };
+        let wants_elements = trie.wants_elements;
+        let mut walk = Walk { text, nodes, wants_elements, seen, key, expected: (0, 0) };
         walk.expect(0, 0);
         self.scanner.scan(text, limits.max_depth.min(deepest), &mut walk)?;
         if limits.validate && !validate::is_json(text) {
             return Err(Reject::Malformed);
         }
-        self.found.clear();
-        self.found.resize(nodes.len(), MISSING);
-        let judge = Judge { text, strings: self.scanner.strings() };
-        for (node, seen) in self.seen.iter().enumerate().filter(|(_, seen)| seen.start != NOT) {
-            let value = judge.value(*seen);
-            self.found[node] = value;
-            if !nodes[node].is_leaf() && value.tag != Tag::Container && !judge.is_sound(value) {
-                self.found[node + 1..nodes[node].end].fill(BROKEN);
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
-    pub(super) fn found(&self, node: usize) -> Found {
-        self.found[node]
-    }
-
-    /// The first of `nodes` that is there at all.
-    #[inline]
-    pub(super) fn first_found(&self, nodes: &[usize]) -> Option<Found> {
-        nodes.iter().map(|&node| self.found[node]).find(|found| found.tag != Tag::Missing)
+        Ok(Values { text, nodes, seen: &self.seen, strings: self.scanner.strings() })
     }
 }
 
@@ -139,6 +122,7 @@ impl Finder {
 struct Walk<'a> {
     text: &'a [u8],
     nodes: &'a [Node],
+    wants_elements: bool,
     seen: &'a mut [Seen],
     key: &'a mut Vec<u8>,
     /// The node whose value comes next, and from where on.
@@ -146,7 +130,12 @@ struct Walk<'a> {
 }
 
 impl Visit for Walk<'_> {
-    #[inline]
+    #[inline(always)]
+    fn wants_elements(&self) -> bool {
+        self.wants_elements
+    }
+
+    #[inline(always)]
     fn opened(&mut self, _: Place, at: usize) -> Place {
         let (node, from) = self.expected;
         let between = self.text.get(from..at);
@@ -159,52 +148,43 @@ impl Visit for Walk<'_> {
         } else {
             !self.nodes[node].is_leaf()
         };
-        Place { node: node as u32, is_entered, is_known: true }
+        Place::known(node, is_entered)
     }
 
-    #[inline]
-    fn members(&mut self, strings: &Strings, place: Place, start: usize, mut colons: u64) {
-        while colons != 0 {
-            let colon = start + colons.trailing_zeros() as usize;
-            colons &= colons - 1;
-            // A colon without a key before it is nobody's.
-            if let Some(child) = self.child_before(strings, place.node as usize, colon) {
-                self.expect(child, colon + 1);
-            }
+    #[inline(always)]
+    fn member(&mut self, strings: &Strings, place: Place, colon: usize) {
+        // A colon without a key before it is nobody's.
+        if let Some(child) = self.child_before(strings, place.node(), colon) {
+            self.expect(child, colon + 1);
         }
     }
 
-    #[inline]
-    fn elements(&mut self, place: Place, start: usize, commas: u64) {
-        let (nodes, node) = (self.nodes, place.node as usize);
-        let before = self.seen[node].commas;
-        let after = before.saturating_add(commas.count_ones());
-        self.seen[node].commas = after;
-        // The element after comma number n is element n, the first comma being number 1.
-        for &(wanted, child) in &nodes[node].elements {
-            if wanted > before as usize && wanted <= after as usize {
-                let mut left = commas;
-                (before as usize + 1..wanted).for_each(|_| left &= left - 1);
-                self.expect(child, start + left.trailing_zeros() as usize + 1);
-            }
+    fn element(&mut self, place: Place, comma: usize) {
+        let node = place.node();
+        // The first comma is followed by element 1.
+        self.seen[node].commas += 1;
+        let number = self.seen[node].commas as usize;
+        let elements = &self.nodes[node].elements;
+        if let Ok(found) = elements.binary_search_by_key(&number, |&(wanted, _)| wanted) {
+            self.expect(elements[found].1, comma + 1);
         }
     }
 
     #[inline]
     fn closed(&mut self, place: Place, end: usize) {
-        self.seen[place.node as usize].end = end as u32;
+        self.seen[place.node()].end = end as u32;
     }
 }
 
 impl Walk<'_> {
     /// The value of `node` comes next, at or after `from`.
-    #[inline]
+    #[inline(always)]
     fn expect(&mut self, node: usize, from: usize) {
-        if self.seen[node].start != NOT {
+        if self.seen[node].is_there != 0 {
             // The last of equal keys wins, with everything below it.
-            self.seen[node + 1..self.nodes[node].end].fill(UNSEEN);
+            self.seen[node + 1..self.nodes[node].end].fill(Seen::default());
         }
-        self.seen[node] = Seen { start: from as u32, ..UNSEEN };
+        self.seen[node] = Seen { is_there: 1, start: from as u32, ..Seen::default() };
         self.expected = (node, from);
     }
 
@@ -219,29 +199,19 @@ impl Walk<'_> {
 
     /// The wanted child whose key stands just before the colon. A key that is no valid string matches
     /// nothing.
-    #[inline]
+    #[inline(always)]
     fn child_before(&mut self, strings: &Strings, node: usize, colon: usize) -> Option<usize> {
         let text = self.text;
-        // An object's bracket lies before: this ends.
-        let mut end = colon - 1;
-        while is_blank(text[end]) {
-            end -= 1;
-        }
-        if text[end] != b'"' {
-            return None;
-        }
-        let tail = match text[..end].last_chunk() {
-            Some(&bytes) => u64::from_le_bytes(bytes),
-            None => {
-                let mut bytes = [0; 8];
-                bytes[8 - end..].copy_from_slice(&text[..end]);
-                u64::from_le_bytes(bytes)
+        let (end, tail) = match text[..colon].last_chunk() {
+            Some(&[a, b, c, d, e, f, g, h, b'"']) => {
+                (colon - 1, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
             }
+            _ => distant_key(&text[..colon])?,
         };
-        // The quote before it must be the one that opens the string, not one inside.
-        let is_key = |key: &[u8]| {
-            text[..end].ends_with(key)
-                && strings.quote_before(end) == end.checked_sub(1 + key.len())
+        // A quote that stands where the key must begin is no part of a longer string.
+        let is_key = |key: &[u8], is_told: bool| {
+            (is_told || text[..end].ends_with(key))
+                && end.checked_sub(1 + key.len()).is_some_and(|quote| strings.is_quote(quote))
         };
         let child = self.nodes[node].child_by_tail(tail, is_key);
         if child.is_some() || !strings.has_escapes() || is_short_and_plain(tail) {
@@ -251,6 +221,7 @@ impl Walk<'_> {
     }
 
     /// The wanted child whose key ends at `end` and is written with escapes.
+    #[cold]
     fn escaped_child(&mut self, strings: &Strings, node: usize, end: usize) -> Option<usize> {
         let start = strings.quote_before(end)? + 1;
         if strings.is_plain(start, end) {
@@ -262,13 +233,46 @@ impl Walk<'_> {
     }
 }
 
-/// Judges values of a message whose structure is sound.
-struct Judge<'a> {
+/// What the wanted pointers lead to in a message whose structure is sound.
+pub(super) struct Values<'a> {
     text: &'a [u8],
+    nodes: &'a [Node],
+    seen: &'a [Seen],
     strings: &'a Strings,
 }
 
-impl Judge<'_> {
+impl Values<'_> {
+    /// What `node` leads to.
+    #[inline]
+    pub(super) fn of(&self, node: usize) -> Found {
+        let seen = self.seen[node];
+        if seen.is_there != 0 {
+            return self.value(seen);
+        }
+        if self.is_below_broken(node) { BROKEN } else { MISSING }
+    }
+
+    /// The first of `nodes` that is there at all.
+    #[inline]
+    pub(super) fn first_of(&self, nodes: &[usize]) -> Option<Found> {
+        nodes.iter().map(|&node| self.of(node)).find(|found| found.tag != Tag::Missing)
+    }
+
+    /// Whether what `node` would lie in is there, but neither a container nor JSON.
+    #[inline]
+    fn is_below_broken(&self, mut node: usize) -> bool {
+        while node != 0 {
+            node = self.nodes[node].parent;
+            let seen = self.seen[node];
+            if seen.is_there != 0 {
+                let start = self.skip_blanks(seen.start as usize);
+                let is_container = matches!(self.text[start], b'{' | b'[');
+                return !is_container && !self.is_sound(self.value(seen));
+            }
+        }
+        false
+    }
+
     /// The value that was seen, blanks trimmed. It must reach to the comma or closing bracket that ends it.
     #[inline]
     fn value(&self, seen: Seen) -> Found {
@@ -324,6 +328,19 @@ impl Judge<'_> {
         }
         at
     }
+}
+
+/// End and tail of a key that has blanks behind it, or not enough before it. Without a quote there is none.
+#[cold]
+fn distant_key(before: &[u8]) -> Option<(usize, u64)> {
+    let end = before.iter().rposition(|&byte| !is_blank(byte))?;
+    if before[end] != b'"' {
+        return None;
+    }
+    let last = &before[end.saturating_sub(8)..end];
+    let mut bytes = [0; 8];
+    bytes[8 - last.len()..].copy_from_slice(last);
+    Some((end, u64::from_le_bytes(bytes)))
 }
 
 /// Bytes that neither end a value nor begin a string or container.

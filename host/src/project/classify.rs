@@ -5,18 +5,16 @@
 pub(super) struct Masks {
     pub(super) quotes: u64,
     pub(super) backslashes: u64,
-    /// Controls (below the blank), what is not ASCII (above 127), and backslashes.
-    pub(super) specials: u64,
-    /// `{ } [ ] :`
+    /// Controls (below the blank) and what is not ASCII (above 127).
+    pub(super) unusual: u64,
+    /// `{ } [ ] :` and, if asked for, `,`.
     pub(super) marks: u64,
 }
 
 /// Classifies 64 bytes at once.
 pub(super) trait Classify: Copy {
-    fn masks(self, block: &[u8; 64]) -> Masks;
-
-    /// Where there are commas: asked only where elements of an array are wanted.
-    fn commas(self, block: &[u8; 64]) -> u64;
+    // The marks are joined in here: vectors that live on after a branch, the compiler takes apart byte by byte.
+    fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks;
 
     /// Bit `n` of the result is the parity of the bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;
@@ -28,20 +26,16 @@ pub(super) struct Scalar;
 
 impl Classify for Scalar {
     #[inline(always)]
-    fn masks(self, block: &[u8; 64]) -> Masks {
+    fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks {
         let mut masks = Masks::default();
         for (at, &byte) in block.iter().enumerate() {
             masks.quotes |= u64::from(byte == b'"') << at;
             masks.backslashes |= u64::from(byte == b'\\') << at;
-            masks.specials |= u64::from(!matches!(byte, b' '..=0x7f) || byte == b'\\') << at;
-            masks.marks |= u64::from(matches!(byte | 0x20, b'{' | b'}') || byte == b':') << at;
+            masks.unusual |= u64::from(!matches!(byte, b' '..=0x7f)) << at;
+            let is_mark = matches!(byte | 0x20, b'{' | b'}') || byte == b':';
+            masks.marks |= u64::from(is_mark || (COMMAS && byte == b',')) << at;
         }
         masks
-    }
-
-    #[inline(always)]
-    fn commas(self, block: &[u8; 64]) -> u64 {
-        block.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(byte == b','))
     }
 
     #[inline(always)]

@@ -35,7 +35,7 @@ pub(super) struct Scanner {
 /// containers around it.
 pub(super) trait Visit {
     /// Whether it ever wants to hear of elements.
-    fn wants_elements(&self) -> bool;
+    const ELEMENTS: bool;
 
     /// A container opens at `at` in the one at `place`. Answers the place of the new one.
     fn opened(&mut self, place: Place, at: usize) -> Place;
@@ -125,12 +125,12 @@ impl Scanner {
     }
 
     #[inline(always)]
-    pub(super) fn scan_with<C: Classify>(
+    pub(super) fn scan_with<C: Classify, V: Visit>(
         &mut self,
         classify: C,
         text: &[u8],
         max_depth: usize,
-        visit: &mut impl Visit,
+        visit: &mut V,
     ) -> Result<(), Reject> {
         if text.iter().find(|byte| !is_blank(**byte)) != Some(&b'{') {
             return Err(Reject::Malformed);
@@ -138,7 +138,6 @@ impl Scanner {
         self.around.clear();
         self.strings.begin(text.len());
         self.marks.resize(STRETCH * 64 + WRITTEN, 0);
-        let commas = visit.wants_elements();
         let (blocks, rest) = text.as_chunks::<64>();
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
@@ -147,12 +146,12 @@ impl Scanner {
         let mut word = 0;
         loop {
             let stretch = &blocks[word..(word + STRETCH).min(blocks.len())];
-            let mut count = self.classify(classify, stretch, word, commas, &mut carry);
+            let mut count = self.classify::<C, V>(classify, stretch, word, &mut carry);
             word += stretch.len();
             // The last block, which is never missing, has a stretch of its own after a full one.
             let is_last = stretch.len() < STRETCH;
             if is_last && !carry.is_stray {
-                count = self.mark(classify, &last, word, commas, &mut carry, count);
+                count = self.mark::<C, V>(classify, &last, word, &mut carry, count);
             }
             if let Some(end) = self.visit(text, count, &mut here, max_depth, visit)? {
                 return only_blanks(&text[end..]);
@@ -165,17 +164,16 @@ impl Scanner {
 
     /// Marks a stretch of blocks, the first of which is block `word`; how many marks there are.
     #[inline(always)]
-    fn classify<C: Classify>(
+    fn classify<C: Classify, V: Visit>(
         &mut self,
         classify: C,
         blocks: &[[u8; 64]],
         word: usize,
-        commas: bool,
         carry: &mut Carry,
     ) -> usize {
         let mut count = 0;
         for (number, block) in blocks.iter().enumerate() {
-            count = self.mark(classify, block, word + number, commas, carry, count);
+            count = self.mark::<C, V>(classify, block, word + number, carry, count);
             if carry.is_stray {
                 break;
             }
@@ -185,24 +183,26 @@ impl Scanner {
 
     /// Marks one block after `count` marks; how many there are then.
     #[inline(always)]
-    fn mark<C: Classify>(
+    fn mark<C: Classify, V: Visit>(
         &mut self,
         classify: C,
         block: &[u8; 64],
         word: usize,
-        commas: bool,
         carry: &mut Carry,
         mut count: usize,
     ) -> usize {
-        let masks = classify.masks(block);
+        let masks = if V::ELEMENTS {
+            classify.masks::<true>(block)
+        } else {
+            classify.masks::<false>(block)
+        };
         let quotes = masks.quotes & !escaped(masks.backslashes, &mut carry.escape);
         // From each opening quote to just before the closing one.
         let string = classify.prefix_xor(quotes) ^ carry.string;
         carry.string = ((string as i64) >> 63) as u64;
-        self.strings.put(word, quotes, masks.specials, masks.backslashes);
+        self.strings.put(word, quotes, masks.unusual, masks.backslashes);
 
-        let commas = if commas { classify.commas(block) } else { 0 };
-        let mut marks = (masks.marks | commas) & !string;
+        let mut marks = masks.marks & !string;
         let stray = masks.backslashes & !string;
         if stray != 0 {
             carry.is_stray = true;
@@ -371,9 +371,8 @@ mod tests {
     }
 
     impl Visit for Recorder<'_> {
-        fn wants_elements(&self) -> bool {
-            true
-        }
+        const ELEMENTS: bool = true;
+
         fn opened(&mut self, place: Place, at: usize) -> Place {
             let depth = place.node() as u32 + 1;
             if depth > self.deepest {

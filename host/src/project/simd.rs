@@ -143,15 +143,9 @@ pub(super) mod x86_64 {
 
     impl Classify for Sse2 {
         #[inline(always)]
-        fn masks(self, block: &[u8; 64]) -> Masks {
+        fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks {
             // SAFETY: every x86-64 has SSE2.
-            unsafe { masks_sse2(block) }
-        }
-
-        #[inline(always)]
-        fn commas(self, block: &[u8; 64]) -> u64 {
-            // SAFETY: as above.
-            unsafe { commas_sse2(block) }
+            unsafe { masks_sse2::<COMMAS>(block) }
         }
 
         #[inline(always)]
@@ -162,15 +156,9 @@ pub(super) mod x86_64 {
 
     impl Classify for Avx2 {
         #[inline(always)]
-        fn masks(self, block: &[u8; 64]) -> Masks {
+        fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks {
             // SAFETY: an `Avx2` exists only where the features were detected.
-            unsafe { masks_avx2(block) }
-        }
-
-        #[inline(always)]
-        fn commas(self, block: &[u8; 64]) -> u64 {
-            // SAFETY: as above.
-            unsafe { commas_avx2(block) }
+            unsafe { masks_avx2::<COMMAS>(block) }
         }
 
         #[inline(always)]
@@ -182,15 +170,9 @@ pub(super) mod x86_64 {
 
     impl Classify for Avx512 {
         #[inline(always)]
-        fn masks(self, block: &[u8; 64]) -> Masks {
+        fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks {
             // SAFETY: an `Avx512` exists only where the features were detected.
-            unsafe { masks_avx512(block) }
-        }
-
-        #[inline(always)]
-        fn commas(self, block: &[u8; 64]) -> u64 {
-            // SAFETY: as above.
-            unsafe { commas_avx512(block) }
+            unsafe { masks_avx512::<COMMAS>(block) }
         }
 
         #[inline(always)]
@@ -202,7 +184,7 @@ pub(super) mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn masks_sse2(block: &[u8; 64]) -> Masks {
+    fn masks_sse2<const COMMAS: bool>(block: &[u8; 64]) -> Masks {
         let mut all = Masks::default();
         for (number, quarter) in block.as_chunks::<16>().0.iter().enumerate() {
             // SAFETY: the load lies inside the 16 bytes and needs no alignment.
@@ -211,25 +193,15 @@ pub(super) mod x86_64 {
             let folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
             // Compared as signed, bytes above 127 are below the blank as well.
             let unusual = _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(b' ' as i8)));
-            let backslashes = equal_sse2(bytes, b'\\');
             let brackets = equal_sse2(folded, b'{') | equal_sse2(folded, b'}');
             let shift = 16 * number;
             all.quotes |= equal_sse2(bytes, b'"') << shift;
-            all.backslashes |= backslashes << shift;
-            all.specials |= (u64::from(unusual as u16) | backslashes) << shift;
-            all.marks |= (brackets | equal_sse2(bytes, b':')) << shift;
+            all.backslashes |= equal_sse2(bytes, b'\\') << shift;
+            all.unusual |= u64::from(unusual as u16) << shift;
+            let commas = if COMMAS { equal_sse2(bytes, b',') } else { 0 };
+            all.marks |= (brackets | equal_sse2(bytes, b':') | commas) << shift;
         }
         all
-    }
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn commas_sse2(block: &[u8; 64]) -> u64 {
-        block.as_chunks::<16>().0.iter().rev().fold(0, |bits, quarter| {
-            // SAFETY: the load lies inside the 16 bytes and needs no alignment.
-            let bytes = unsafe { _mm_loadu_si128(quarter.as_ptr().cast()) };
-            bits << 16 | equal_sse2(bytes, b',')
-        })
     }
 
     #[inline]
@@ -241,54 +213,36 @@ pub(super) mod x86_64 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn masks_avx512(block: &[u8; 64]) -> Masks {
+    fn masks_avx512<const COMMAS: bool>(block: &[u8; 64]) -> Masks {
         // SAFETY: the load lies inside the 64 bytes and needs no alignment.
         let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
         // As for SSE2.
         let folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
-        let backslashes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8));
+        let comma = if COMMAS { b',' } else { b':' };
         Masks {
             quotes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'"' as i8)),
-            backslashes,
-            specials: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(b' ' as i8)) | backslashes,
+            backslashes: _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b'\\' as i8)),
+            unusual: _mm512_cmplt_epi8_mask(bytes, _mm512_set1_epi8(b' ' as i8)),
             marks: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8))
                 | _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8))
-                | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b':' as i8)),
+                | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b':' as i8))
+                | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(comma as i8)),
         }
     }
 
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn commas_avx512(block: &[u8; 64]) -> u64 {
-        // SAFETY: the load lies inside the 64 bytes and needs no alignment.
-        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-        _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b',' as i8))
-    }
-
-    #[inline]
     #[target_feature(enable = "avx2")]
-    fn commas_avx2(block: &[u8; 64]) -> u64 {
-        let (low, high) = halves(block);
-        bits(equal(low, b',')) | bits(equal(high, b',')) << 32
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn halves(block: &[u8; 64]) -> (__m256i, __m256i) {
-        let start = block.as_ptr();
+    fn masks_avx2<const COMMAS: bool>(block: &[u8; 64]) -> Masks {
         // SAFETY: both loads lie inside the 64 bytes and need no alignment.
-        unsafe { (_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast())) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn masks_avx2(block: &[u8; 64]) -> Masks {
-        let (low, high) = halves(block);
-        let (low, high) = (half(low), half(high));
+        let (low, high) = unsafe {
+            let start = block.as_ptr();
+            (_mm256_loadu_si256(start.cast()), _mm256_loadu_si256(start.add(32).cast()))
+        };
+        let (low, high) = (half::<COMMAS>(low), half::<COMMAS>(high));
         Masks {
             quotes: low.quotes | high.quotes << 32,
             backslashes: low.backslashes | high.backslashes << 32,
-            specials: low.specials | high.specials << 32,
+            unusual: low.unusual | high.unusual << 32,
             marks: low.marks | high.marks << 32,
         }
     }
@@ -296,17 +250,18 @@ pub(super) mod x86_64 {
     // Plain functions, not closures: what is handed to code without the feature is not inlined there.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn half(bytes: __m256i) -> Masks {
+    fn half<const COMMAS: bool>(bytes: __m256i) -> Masks {
         // As for SSE2.
         let folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
         let brackets = _mm256_or_si256(equal(folded, b'{'), equal(folded, b'}'));
         let unusual = _mm256_cmpgt_epi8(_mm256_set1_epi8(b' ' as i8), bytes);
-        let backslashes = equal(bytes, b'\\');
+        let colons = equal(bytes, b':');
+        let separators = if COMMAS { _mm256_or_si256(colons, equal(bytes, b',')) } else { colons };
         Masks {
             quotes: bits(equal(bytes, b'"')),
-            backslashes: bits(backslashes),
-            specials: bits(_mm256_or_si256(unusual, backslashes)),
-            marks: bits(_mm256_or_si256(brackets, equal(bytes, b':'))),
+            backslashes: bits(equal(bytes, b'\\')),
+            unusual: bits(unusual),
+            marks: bits(_mm256_or_si256(brackets, separators)),
         }
     }
 

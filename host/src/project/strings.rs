@@ -30,9 +30,10 @@ impl Strings {
 
     /// Notes down 64 bytes.
     #[inline(always)]
-    pub(super) fn put(&mut self, word: usize, quotes: u64, specials: u64, backslashes: u64) {
+    pub(super) fn put(&mut self, word: usize, quotes: u64, unusual: u64, backslashes: u64) {
         self.quotes[word] = quotes;
-        self.specials[word] = specials;
+        // Joined as integers, for the reason given at `Classify::masks`.
+        self.specials[word] = unusual | backslashes;
         self.has_escapes |= backslashes != 0;
     }
 

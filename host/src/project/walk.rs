@@ -107,10 +107,14 @@ impl Finder {
         self.seen.resize(nodes.len(), Seen::default());
         self.seen.fill(Seen::default());
         let (seen, key) = (&mut *self.seen, &mut self.key);
-        let wants_elements = trie.wants_elements;
-        let mut walk = Walk { text, nodes, wants_elements, seen, key, expected: (0, 0) };
-        walk.expect(0, 0);
-        self.scanner.scan(text, limits.max_depth.min(deepest), &mut walk)?;
+        let max_depth = limits.max_depth.min(deepest);
+        if trie.wants_elements {
+            let mut walk = Walk::<true>::new(text, nodes, seen, key);
+            self.scanner.scan(text, max_depth, &mut walk)?;
+        } else {
+            let mut walk = Walk::<false>::new(text, nodes, seen, key);
+            self.scanner.scan(text, max_depth, &mut walk)?;
+        }
         if limits.validate && !validate::is_json(text) {
             return Err(Reject::Malformed);
         }
@@ -119,21 +123,17 @@ impl Finder {
 }
 
 /// Follows the trie through a message.
-struct Walk<'a> {
+struct Walk<'a, const ELEMENTS: bool> {
     text: &'a [u8],
     nodes: &'a [Node],
-    wants_elements: bool,
     seen: &'a mut [Seen],
     key: &'a mut Vec<u8>,
     /// The node whose value comes next, and from where on.
     expected: (usize, usize),
 }
 
-impl Visit for Walk<'_> {
-    #[inline(always)]
-    fn wants_elements(&self) -> bool {
-        self.wants_elements
-    }
+impl<const ELEMENTS: bool> Visit for Walk<'_, ELEMENTS> {
+    const ELEMENTS: bool = ELEMENTS;
 
     #[inline(always)]
     fn opened(&mut self, _: Place, at: usize) -> Place {
@@ -176,7 +176,14 @@ impl Visit for Walk<'_> {
     }
 }
 
-impl Walk<'_> {
+impl<'a, const ELEMENTS: bool> Walk<'a, ELEMENTS> {
+    /// At the start of a message, of which nothing has been `seen`.
+    fn new(text: &'a [u8], nodes: &'a [Node], seen: &'a mut [Seen], key: &'a mut Vec<u8>) -> Self {
+        let mut walk = Self { text, nodes, seen, key, expected: (0, 0) };
+        walk.expect(0, 0);
+        walk
+    }
+
     /// The value of `node` comes next, at or after `from`.
     #[inline(always)]
     fn expect(&mut self, node: usize, from: usize) {

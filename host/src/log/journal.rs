@@ -20,7 +20,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::SeamIndex;
-use super::segment::{Entries, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions};
+use super::segment::{
+    Entries, Hold, KeyEntry, Loss, Packed, Retention, SegmentLog, SegmentOptions, pack,
+};
 use super::{Log, LogError, Offset};
 use crate::clock::now_us;
 use crate::project::Mapping;
@@ -29,6 +31,9 @@ use group::Group;
 
 /// Bytes of text after which a group commit takes no further request.
 const GROUP_BYTES: usize = 32 << 20;
+
+/// Bytes of text from which on a submission has blocks of its own.
+const PACKED_ALONE: usize = 128 << 10;
 
 /// How a journal is kept and what it accepts.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +85,16 @@ pub struct Submission {
     pub rejected: u32,
 }
 
+/// A submission as it waits for its commit.
+#[derive(Debug)]
+struct Prepared {
+    entries: Entries,
+    /// All of `entries`, packed; nothing where there is little of it, which is packed with others.
+    packed: Vec<Packed>,
+    key: Option<KeyEntry>,
+    rejected: u32,
+}
+
 /// What became of a submission. All of it is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -110,7 +125,7 @@ pub enum AppendError {
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
-    waiting: VecDeque<(u64, Submission)>,
+    waiting: VecDeque<(u64, Prepared)>,
     answers: HashMap<u64, Result<Receipt, AppendError>>,
     led: bool,
 }
@@ -145,6 +160,7 @@ impl Journal {
     /// # Errors
     /// [`AppendError`]; nothing was appended then.
     pub fn append(&self, submission: Submission) -> Result<Receipt, AppendError> {
+        let submission = self.prepare(submission)?;
         let mut queue = self.queue.lock();
         let ticket = queue.next;
         queue.next += 1;
@@ -220,20 +236,31 @@ impl Journal {
         let _ = self.seam.set(seam);
     }
 
+    /// Packs a large submission on the thread that brings it: the others need not wait for that.
+    fn prepare(&self, submission: Submission) -> Result<Prepared, LogError> {
+        let Submission { entries, key, rejected } = submission;
+        let packed = match entries.text_bytes() {
+            PACKED_ALONE.. => pack(&entries).map_err(|source| self.log.io("pack", source))?,
+            _ => Vec::new(),
+        };
+        Ok(Prepared { entries, packed, key, rejected })
+    }
+
     /// Commits a group of submissions with one fsync.
-    fn commit(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, AppendError>> {
+    fn commit(&self, submissions: Vec<Prepared>) -> Vec<Result<Receipt, AppendError>> {
         let count = submissions.len();
         let mut horizon = self.horizon.lock();
         // Held until the records are readable: no fill may decide on the same messages in between.
-        let live = self.seam.get().map(|seam| seam.live());
-        let mut group = Group { live, ..Group::default() };
-        let judged = submissions.iter().try_for_each(|submission| {
+        let mut group = Group::new(self.seam.get().map(|seam| seam.live()));
+        let judged = submissions.into_iter().try_for_each(|submission| {
             let verdict = group.judge(submission, &mut horizon)?;
             group.verdicts.push(verdict);
             Ok(())
         });
-        drop(submissions);
-        let committed = judged.and_then(|()| self.log.commit(&group.entries, &group.extras));
+        let committed = judged.and_then(|()| {
+            let blocks = group.take_blocks().map_err(|source| self.log.io("pack", source))?;
+            self.log.commit_packed(blocks, &group.extras)
+        });
         match committed {
             Ok(committed) => {
                 group.seal(&committed, &mut horizon);
@@ -282,7 +309,7 @@ impl Log for Journal {
 }
 
 /// Takes requests off the queue until their texts fill a commit.
-fn take_group(waiting: &mut VecDeque<(u64, Submission)>) -> Vec<(u64, Submission)> {
+fn take_group(waiting: &mut VecDeque<(u64, Prepared)>) -> Vec<(u64, Prepared)> {
     let mut bytes = 0;
     let mut group = Vec::new();
     while let Some((_, next)) = waiting.front() {

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
@@ -21,7 +22,7 @@ use parking_lot::{Condvar, Mutex};
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::SeamIndex;
 use super::segment::{
-    Entries, Hold, KeyEntry, Loss, Packed, Retention, SegmentLog, SegmentOptions, pack,
+    Effort, Entries, Hold, KeyEntry, Loss, Packed, Retention, SegmentLog, SegmentOptions, pack,
 };
 use super::{Log, LogError, Offset};
 use crate::clock::now_us;
@@ -70,6 +71,8 @@ pub struct Journal {
     options: JournalOptions,
     queue: Mutex<Queue>,
     answered: Condvar,
+    /// Submissions that were brought and not yet answered.
+    under_way: AtomicUsize,
     horizon: Mutex<Horizon>,
     seam: OnceLock<Arc<SeamIndex>>,
 }
@@ -150,6 +153,7 @@ impl Journal {
             options,
             queue: Mutex::default(),
             answered: Condvar::new(),
+            under_way: AtomicUsize::new(0),
             horizon: Mutex::new(horizon),
             seam: OnceLock::new(),
         }))
@@ -160,7 +164,16 @@ impl Journal {
     /// # Errors
     /// [`AppendError`]; nothing was appended then.
     pub fn append(&self, submission: Submission) -> Result<Receipt, AppendError> {
-        let submission = self.prepare(submission)?;
+        // Only a guess at how much is going on: nothing is ordered by it.
+        let others = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let effort = if others == 0 { Effort::Usual } else { Effort::Hurried };
+        let answer = self.prepare(submission, effort).map_err(AppendError::Log);
+        let answer = answer.and_then(|submission| self.append_prepared(submission));
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    fn append_prepared(&self, submission: Prepared) -> Result<Receipt, AppendError> {
         let mut queue = self.queue.lock();
         let ticket = queue.next;
         queue.next += 1;
@@ -237,10 +250,12 @@ impl Journal {
     }
 
     /// Packs a large submission on the thread that brings it: the others need not wait for that.
-    fn prepare(&self, submission: Submission) -> Result<Prepared, LogError> {
+    fn prepare(&self, submission: Submission, effort: Effort) -> Result<Prepared, LogError> {
         let Submission { entries, key, rejected } = submission;
         let packed = match entries.text_bytes() {
-            PACKED_ALONE.. => pack(&entries).map_err(|source| self.log.io("pack", source))?,
+            PACKED_ALONE.. => {
+                pack(&entries, effort).map_err(|source| self.log.io("pack", source))?
+            }
             _ => Vec::new(),
         };
         Ok(Prepared { entries, packed, key, rejected })

@@ -33,7 +33,7 @@ pub use segments::{Loss, SegmentLog, SegmentOptions};
 pub use tables::Table;
 
 pub(crate) use meta::{created_us, read_json, write_json};
-pub(crate) use pack::{Packed, pack};
+pub(crate) use pack::{Effort, Packed, pack};
 pub(crate) use segments::Committed;
 
 /// The part of a [`Log`](super::Log) that is read from the `SegmentLog` in the field `$log`.

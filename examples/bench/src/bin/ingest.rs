@@ -3,7 +3,7 @@
 //!
 //! Sender and host are one process on one machine: what the sender costs is in the figures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -85,8 +85,8 @@ fn main() -> Result<()> {
     let bytes: u64 = sent.iter().map(|sent| sent.bytes).sum();
     let messages: u64 = sent.iter().map(|sent| sent.messages).sum();
     let mut times: Vec<_> = sent.into_iter().flat_map(|sent| sent.times).collect();
-    let stored: u64 = host.catalog().status().logs.iter().map(|log| log.bytes).sum();
     host.stop();
+    let stored = bytes_in(&folder.path().join("data"))?;
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let result = json!({
         "mb_per_s": bytes as f64 / 1e6 / wall_s,
@@ -143,4 +143,15 @@ fn send(
         sent.bytes += body.len() as u64;
         sent.messages += line;
     }
+}
+
+/// Bytes of all files in a folder.
+fn bytes_in(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { bytes_in(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
 }

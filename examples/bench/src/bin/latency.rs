@@ -22,7 +22,7 @@ use statmill::{Host, loader};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long is slept between two questions for one row.
-const ASK_AGAIN: Duration = Duration::from_micros(500);
+const ASK_AGAIN: Duration = Duration::from_millis(1);
 /// After this a row is missing, not late.
 const GIVE_UP: Duration = Duration::from_secs(10);
 

@@ -5,7 +5,7 @@ use std::io;
 use super::{AppendError, Prepared, Receipt};
 use crate::log::horizon::Horizon;
 use crate::log::seam::{Known, Live};
-use crate::log::segment::{Committed, Entries, Extras, KeyEntry, Match, Packed, pack};
+use crate::log::segment::{Committed, Effort, Entries, Extras, KeyEntry, Match, Packed, pack};
 use crate::log::{LogError, Offset};
 
 /// Submissions that become durable together.
@@ -134,7 +134,7 @@ impl<'a> Group<'a> {
         for piece in self.pieces.drain(..) {
             match piece {
                 Piece::Packed(packed) => blocks.extend(packed),
-                Piece::Loose(entries) => blocks.extend(pack(&entries)?),
+                Piece::Loose(entries) => blocks.extend(pack(&entries, Effort::Usual)?),
             }
         }
         Ok(blocks)

@@ -150,7 +150,8 @@ fn a_group_of_large_and_small_submissions_keeps_order_and_ranges_and_what_is_new
             let text = format!("{identity}{}", " ".repeat(length));
             entries.push(text.as_bytes(), 1, 1, *identity, 0);
         }
-        journal.prepare(Submission { entries, ..Submission::default() }).unwrap()
+        let submission = Submission { entries, ..Submission::default() };
+        journal.prepare(submission, Effort::Hurried).unwrap()
     };
     // The second and the fourth are packed when they come; of the fourth one message is known then.
     let group = vec![

@@ -13,7 +13,7 @@ use super::block::{Block, Header, Plain};
 use super::entries::{Entries, Extras};
 use super::index::{BlockEntry, Index};
 use super::meta::{Meta, sync_dir};
-use super::pack::{Packed, pack};
+use super::pack::{Effort, Packed, pack};
 use super::recent::Recent;
 use super::retention::{Hold, Holds, Retention};
 use super::scan::scan;
@@ -202,7 +202,7 @@ impl SegmentLog {
     /// # Errors
     /// [`LogError::Io`] if the medium refuses; nothing was appended then.
     pub(crate) fn commit(&self, entries: &Entries, extras: &Extras) -> Result<Committed, LogError> {
-        let blocks = pack(entries).map_err(|source| self.io("pack", source))?;
+        let blocks = pack(entries, Effort::Usual).map_err(|source| self.io("pack", source))?;
         self.commit_packed(blocks, extras)
     }
 

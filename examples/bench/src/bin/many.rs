@@ -1,14 +1,15 @@
-//! Measures what more stats on the same fields cost: five of the `volume` plugin's against twenty (total, by
-//! category, topic and user, in windows of 5 s to a day), in turn over one file.
+//! Measures what more stats on the same fields cost: the five of the `activity` plugin, alone and beside some of
+//! the `volume` plugin's, in turn over one file.
 //!
-//! The twenty have many more rows than the five, for short windows have: the ratio is that of both.
+//! Rows are told too: a stat by the hour costs what its fold costs, one by the quarter of a minute has as many
+//! rows as a thin stream has messages, and each must be stored.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use measure::usage::{peak_resident_mib, process_cpu};
+use measure::usage::process_cpu;
 use serde_json::json;
 use statmill::{Host, loader};
 
@@ -18,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const KINDS: [&str; 4] = ["volume", "volume-by-category", "volume-by-topic", "volume-by-user"];
 const WINDOWS: [&str; 6] = ["1s", "5s", "15s", "1m", "1h", "1d"];
 
-/// Folds five and twenty statistics over a file in turn and tells what each took.
+/// Folds five, thirteen and twenty statistics over a file in turn and tells what each took.
 #[derive(Parser)]
 struct Args {
     /// NDJSON file of messages.
@@ -34,50 +35,69 @@ struct Args {
     rounds: usize,
 }
 
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Taken {
+    cpu_s: f64,
+    wall_s: f64,
+    rows: u64,
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
-    let plugin = loader::library_beside_program("statmill_volume")?;
-    let all = || KINDS.iter().flat_map(|kind| WINDOWS.map(|window| format!("{kind}-{window}")));
-    let twenty: Vec<_> = all().filter(|ident| !ident.ends_with("-1s")).collect();
-    let mut five: Vec<_> = all().filter(|ident| ident.ends_with("-1m")).collect();
-    five.push("volume-1h".to_owned());
-    let mut runs = [(five, Vec::new()), (twenty, Vec::new())];
+    let plugins = ["statmill_activity", "statmill_volume"].map(loader::library_beside_program);
+    let [activity, volume] = plugins;
+    let plugins = [activity?, volume?];
+    let coarse: Vec<_> = idents().filter(|it| it.ends_with("-1h") || it.ends_with("-1d")).collect();
+    let fine = idents().filter(|it| it.ends_with("-1m") || it.ends_with("-15s"));
+    let fine = fine.filter(|it| it != "volume-by-user-15s");
+    let all = coarse.iter().cloned().chain(fine).collect();
+    let mut runs = [(Vec::new(), Vec::new()), (coarse, Vec::new()), (all, Vec::new())];
     for _ in 0..args.rounds.max(1) {
         for (kept, taken) in &mut runs {
-            let left_out = all().filter(|ident| !kept.contains(ident));
-            taken.push(run(&args, &plugin, left_out)?);
+            taken.push(run(&args, &plugins, kept)?);
         }
     }
-    let [five, twenty] = runs.map(|(_, mut taken)| {
-        taken.sort_by(|a, b| a.0.total_cmp(&b.0));
-        taken[taken.len() / 2]
+    let mut five_cpu_s = None;
+    let results = runs.map(|(kept, mut taken)| {
+        taken.sort_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s));
+        let Taken { cpu_s, wall_s, rows } = taken[taken.len() / 2];
+        json!({
+            "stats": 5 + kept.len(),
+            "cpu_s": cpu_s,
+            "wall_s": wall_s,
+            "rows": rows,
+            "cpu_of_five": cpu_s / *five_cpu_s.get_or_insert(cpu_s),
+        })
     });
-    let result = json!({
-        "five": {"cpu_s": five.0, "wall_s": five.1},
-        "twenty": {"cpu_s": twenty.0, "wall_s": twenty.1},
-        "cpu_ratio": twenty.0 / five.0,
-        "rss_mib": peak_resident_mib()?,
-    });
-    println!("{result:#}");
+    println!("{:#}", json!(results));
     Ok(())
 }
 
-/// CPU-seconds and seconds of one run over the whole file.
-fn run(args: &Args, plugin: &Path, left_out: impl Iterator<Item = String>) -> Result<(f64, f64)> {
+/// All stats of the `volume` plugin.
+fn idents() -> impl Iterator<Item = String> {
+    KINDS.iter().flat_map(|kind| WINDOWS.map(|window| format!("{kind}-{window}")))
+}
+
+/// One run over the whole file with these of the `volume` plugin's stats.
+fn run(args: &Args, plugins: &[PathBuf], kept: &[String]) -> Result<Taken> {
     let folder = tempfile::TempDir::new_in(&args.tmp)?;
     let (cpu, wall) = (process_cpu(), Instant::now());
-    let host = left_out
-        .fold(Host::builder(), |builder, ident| builder.disable(&ident))
+    let builder = Host::builder()
         .data(folder.path().join("data"))
-        .plugin(plugin)
         .source(&format!("file:{}", args.file.display()))?
         .threads(args.threads)
-        .once()
-        .start()?;
+        .once();
+    let builder = plugins.iter().fold(builder, |builder, plugin| builder.plugin(plugin));
+    let left_out = idents().filter(|ident| !kept.contains(ident));
+    let host = left_out.fold(builder, |builder, ident| builder.disable(&ident)).start()?;
     host.wait_finished()?;
-    let took = ((process_cpu() - cpu).as_secs_f64(), wall.elapsed().as_secs_f64());
+    let (cpu_s, wall_s) = ((process_cpu() - cpu).as_secs_f64(), wall.elapsed().as_secs_f64());
     ensure!(host.counters().messages > 0, "{} has no messages", args.file.display());
+    let stats = host.catalog().status().stats;
+    ensure!(stats.len() == 5 + kept.len(), "{} stats ran", stats.len());
+    let rows = stats.iter().flat_map(|stat| &stat.models).map(|(_, rows)| *rows).sum();
     host.stop();
-    Ok(took)
+    Ok(Taken { cpu_s, wall_s, rows })
 }

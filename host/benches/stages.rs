@@ -59,10 +59,10 @@ macro_rules! by_user {
 
 by_user! {
     Counts "count": Count = |message| 1;
-    Sums "sum of ints": Option<Sum<i64>> = |message| message.elapsed();
-    FloatSums "sum of floats": Option<Sum<f64>> = |message| message.queued();
-    Shapes "moments of ints": Option<Moments<i64>> = |message| message.elapsed();
-    FloatShapes "moments of floats": Option<Moments<f64>> = |message| message.queued();
+    Sums "sum-of-ints": Option<Sum<i64>> = |message| message.elapsed();
+    FloatSums "sum-of-floats": Option<Sum<f64>> = |message| message.queued();
+    Shapes "moments-of-ints": Option<Moments<i64>> = |message| message.elapsed();
+    FloatShapes "moments-of-floats": Option<Moments<f64>> = |message| message.queued();
     Least "min": Option<Min<i64>> = |message| message.elapsed();
     Newest "last": Option<Last<Text>> = |message| message.id();
     Spread "quantiles": Option<Quantiles> = |message| message.queued();

@@ -1,26 +1,23 @@
-//! How fast records become batches, and what a wanted field costs.
+//! How fast records become batches: what a wanted field costs, and what a message's shape does.
 //!
-//! Messages are made here, in the manner of a message bus: about 1.3 KB, keys in changing order, some
-//! escapes. `STATMILL_BENCH_MESSAGES=file` takes the first lines of an NDJSON file instead.
+//! Which messages is said in `common`; the shapes are made here.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
+mod common;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
-use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rustix::time::{ClockId, clock_gettime};
-use statmill::log::{LogId, Offset, Records};
+use common::{batches, cpu_time, messages};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use statmill::log::{LogId, Records};
 use statmill::project::{
     Caps, Dictionaries, EnvelopeReader, Limits, Mapping, Projection, Projector,
 };
 use statmill_plugin_api::manifest::FieldKind;
-
-const MESSAGES: usize = 20_000;
-const PER_BATCH: usize = 1000;
 
 const FIVE_STATS: &[(&str, FieldKind)] = &[
     ("/username", FieldKind::Sym),
@@ -29,96 +26,69 @@ const FIVE_STATS: &[(&str, FieldKind)] = &[
     ("/msg_id", FieldKind::Str),
 ];
 
-fn message(number: usize) -> String {
-    let user = format!(r#""username": "user{}""#, number * 7919 % 3000);
-    let topic = format!(r#""topic": "org.example.prod.area{}.event{}""#, number % 17, number % 5);
-    let mut words = String::new();
-    for word in 0..90 {
-        let _ = write!(
-            words,
-            "{} ",
-            ["lorem", "ipsum", "dolor", "sit \\\"amet\\\""][(number + word * word) % 4]
-        );
-    }
-    let msg = format!(
-        r#""msg": {{"package": {{"name": "package{}", "version": "1.{}", "epoch": null}}, "timing": {{"queued": 1438992000.5, "elapsed_ms": {}, "load": [0.9, 3.7, 3.6]}}, "agent": "user", "url": "https://example.org/{number}", "summary": "{words}", "topic": "decoy", "tags": {{"a": 1, "b": [1, 2, [3, {{"c": null}}]]}}, "details": {{"host": "proxy05", "output": "config\ndone", "value": 23.3}}, "status": 3, "ip": "172.16.3.61", "pid": 1357}}"#,
-        number % 900,
-        number % 30,
-        number % 4000,
-    );
-    let id = format!(r#""msg_id": "2015-{number:08x}-1999-2f97-a11d-b940fe175330""#);
-    let rest = format!(
-        r#""i": {number}, "timestamp": {}.318158, "source_name": "bus""#,
-        1_438_992_000 + number
-    );
-    let mut members = [user, topic, msg, id, rest];
-    members.rotate_left(number % 5);
-    format!("{{{}}}", members.join(", "))
+/// Further members of the messages; those that are not there cost a lookup too.
+const FORTY: usize = 40;
+
+fn wanted(fields: usize) -> Vec<(String, FieldKind)> {
+    let known = [
+        ("/username", FieldKind::Sym),
+        ("/msg/package/name", FieldKind::Sym),
+        ("/msg/timing/elapsed_ms", FieldKind::Int),
+        ("/msg_id", FieldKind::Str),
+        ("/msg/package/version", FieldKind::Str),
+        ("/msg/timing/queued", FieldKind::Num),
+        ("/msg/agent", FieldKind::Sym),
+        ("/msg/status", FieldKind::Int),
+        ("/msg/url", FieldKind::Str),
+        ("/msg/summary", FieldKind::Str),
+        ("/msg/details/host", FieldKind::Sym),
+        ("/msg/details/value", FieldKind::Num),
+        ("/msg/tags", FieldKind::Raw),
+        ("/msg/ip", FieldKind::Str),
+        ("/msg/pid", FieldKind::Int),
+        ("/source_name", FieldKind::Sym),
+    ];
+    let known = known.map(|(pointer, kind)| (pointer.to_owned(), kind));
+    let others = (0..FORTY).map(|number| (format!("/msg/other{number}"), FieldKind::Int));
+    known.into_iter().chain(others).take(fields).collect()
 }
 
-fn messages() -> Vec<String> {
-    match std::env::var_os("STATMILL_BENCH_MESSAGES") {
-        Some(path) => {
-            let file = std::fs::File::open(path).expect("a readable file");
-            BufReader::new(file).lines().take(MESSAGES).collect::<Result<_, _>>().expect("lines")
-        }
-        None => (0..MESSAGES).map(message).collect(),
-    }
+/// Projects all batches, which is one run.
+fn bench(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    batches: &mut [Records],
+    wanted: &[(String, FieldKind)],
+) {
+    let projection =
+        Arc::new(Projection::compile(&Mapping::auto(), wanted).expect("sound pointers"));
+    let dictionaries = Dictionaries::new(projection.columns(), Caps::default());
+    let mut projector = Projector::new(projection, Limits::default());
+    group.throughput(Throughput::Bytes(
+        batches.iter().map(|records| records.text.len() as u64).sum(),
+    ));
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(cpu_time(|| {
+            for records in &mut *batches {
+                let batch = projector.project(records, LogId(1), 2, false, &dictionaries);
+                assert_eq!(batch.len(), records.spans.len());
+                // Back to where it came from, so that no copy of the text is measured.
+                records.text = black_box(batch).text;
+            }
+        }));
+    });
 }
 
-fn batches(messages: &[String]) -> Vec<Records> {
-    let batch = |messages: &[String]| {
-        let mut records =
-            Records { range: Offset(0)..Offset(messages.len() as u64), ..Records::default() };
-        for (number, message) in messages.iter().enumerate() {
-            records.spans.push((records.text.len() as u32, message.len() as u32));
-            records.offsets.push(number as u64);
-            records.text.extend_from_slice(message.as_bytes());
-            records.text.push(b'\n');
-        }
-        records
-    };
-    messages.chunks(PER_BATCH).map(batch).collect()
-}
-
-/// The CPU time of this thread for so many runs: other work on the machine does not count.
-fn cpu_time(mut run: impl FnMut()) -> impl FnMut(u64) -> Duration {
-    let now = || {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
-    };
-    move |runs| {
-        let start = now();
-        (0..runs).for_each(|_| run());
-        now() - start
-    }
-}
-
-fn project(criterion: &mut Criterion) {
+fn fields(criterion: &mut Criterion) {
     let messages = messages();
     let mut batches = batches(&messages);
     let mut group = criterion.benchmark_group("project");
     group.sample_size(20);
-    group.throughput(Throughput::Bytes(
-        batches.iter().map(|records| records.text.len() as u64).sum(),
-    ));
-    for (name, fields) in [("envelope only", &[][..]), ("five stats", FIVE_STATS)] {
-        let wanted: Vec<_> =
-            fields.iter().map(|(pointer, kind)| ((*pointer).to_owned(), *kind)).collect();
-        let projection =
-            Arc::new(Projection::compile(&Mapping::auto(), &wanted).expect("sound pointers"));
-        let dictionaries = Dictionaries::new(projection.columns(), Caps::default());
-        let mut projector = Projector::new(projection, Limits::default());
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(cpu_time(|| {
-                for records in &mut batches {
-                    let batch = projector.project(records, LogId(1), 2, false, &dictionaries);
-                    assert_eq!(batch.len(), records.spans.len());
-                    // Back to where it came from, so that no copy of the text is measured.
-                    records.text = black_box(batch).text;
-                }
-            }));
-        });
+    bench(&mut group, "envelope only", &mut batches, &[]);
+    let five: Vec<_> = FIVE_STATS.iter().map(|(at, kind)| ((*at).to_owned(), *kind)).collect();
+    bench(&mut group, "five stats", &mut batches, &five);
+    for fields in [1, 4, 8, 16, FORTY] {
+        bench(&mut group, &format!("{fields} fields"), &mut batches, &wanted(fields));
     }
     group.bench_function("envelopes for dedup", |bencher| {
         let mut reader =
@@ -140,5 +110,52 @@ fn project(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, project);
+/// A message of `keys` members of `bytes` each in `msg`, of which the stats want none.
+fn shaped(number: usize, keys: usize, bytes: usize) -> String {
+    let mut msg = String::new();
+    for key in 0..keys {
+        let comma = if key == 0 { "" } else { ", " };
+        let _ = write!(msg, "{comma}\"key{key}\": \"{:x<bytes$}\"", number % 10);
+    }
+    format!(
+        "{{\"topic\": \"a.b\", \"timestamp\": {}, \"username\": \"u{}\", \"msg\": {{{msg}}}}}",
+        1_438_992_000 + number,
+        number % 300
+    )
+}
+
+fn shapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("project/shapes");
+    group.sample_size(20);
+    let user = [("/username".to_owned(), FieldKind::Sym)];
+    for (name, messages, keys, bytes) in [
+        ("100 bytes", 20_000, 1, 16),
+        ("200 keys", 2_000, 200, 4),
+        ("64 KB in 64 members", 300, 64, 1_000),
+    ] {
+        let messages: Vec<_> = (0..messages).map(|number| shaped(number, keys, bytes)).collect();
+        bench(&mut group, name, &mut batches(&messages), &user);
+    }
+    group.finish();
+}
+
+/// A column of texts as codes and as texts, of few and of many different ones.
+fn dictionary(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("project/dictionary");
+    group.sample_size(20);
+    for different in [10, 3_000, 50_000] {
+        let message = |number: usize| {
+            let user = number * 7_919 % different;
+            format!(r#"{{"topic": "a.b", "timestamp": 1438992000, "username": "user{user}"}}"#)
+        };
+        let mut batches = batches(&(0..50_000).map(message).collect::<Vec<_>>());
+        for (kind, name) in [(FieldKind::Str, "as text"), (FieldKind::Sym, "as code")] {
+            let name = format!("{different} texts {name}");
+            bench(&mut group, &name, &mut batches, &[("/username".to_owned(), kind)]);
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fields, shapes, dictionary);
 criterion_main!(benches);

@@ -2,15 +2,20 @@
 //! the default durable store, answers by the public query after the last commit.
 //!
 //! An embedder like any other: the plugin is a loaded shared library. Writes a result (JSON) and a
-//! folder with six tables (`.tsv`) beside it.
+//! folder with six tables (`.tsv`) beside it, and tells on stderr where the CPU time went.
+
+mod stages;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use measure::usage::{Threads, peak_resident_mib, process_cpu};
 use serde_json::json;
+use stages::Stages;
+use statmill::clock::thread_cpu;
 use statmill::query::{Table, Value};
 use statmill::{Host, loader};
 
@@ -109,7 +114,8 @@ fn main() -> Result<()> {
     ))?;
     let plugin = loader::library_beside_program("statmill_activity")?;
 
-    let (cpu, wall) = (cpu_seconds()?, Instant::now());
+    let recorder = statmill::http::metrics::install();
+    let (threads, cpu, wall) = (Threads::watch(), process_cpu(), Instant::now());
     let host = Host::builder()
         .data(made.path().join("data"))
         .plugin(&plugin)
@@ -119,16 +125,24 @@ fn main() -> Result<()> {
         .start()?;
     host.wait_finished()?;
     let wall_s = wall.elapsed().as_secs_f64();
-    let cpu_s = cpu_seconds()? - cpu;
+    let cpu_s = (process_cpu() - cpu).as_secs_f64();
     let rss_mib = peak_resident_mib()?;
 
     let folder = PathBuf::from(format!("{}.answers", args.out.display()));
     std::fs::create_dir_all(&folder)?;
+    let mut query = Duration::ZERO;
     for answer in &ANSWERS {
+        let before = thread_cpu();
         let table = host.rows(answer.ident, Some(answer.model))?;
+        query += thread_cpu() - before;
         std::fs::write(folder.join(format!("{}.tsv", answer.table)), tsv(answer, &table)?)?;
     }
     let counters = host.counters();
+    let stages = Stages {
+        threads: threads.finish(),
+        drain: stages::drain(&recorder.map(|recorder| recorder.render()).unwrap_or_default()),
+        query: query.as_secs_f64(),
+    };
     host.stop();
     let bytes = std::fs::metadata(&args.file)?.len();
     let result = json!({
@@ -144,7 +158,15 @@ fn main() -> Result<()> {
         "messages": counters.messages,
         "checkpoints": counters.commits,
         "fsyncs": counters.syncs,
+        "messages_per_cpu_s": counters.messages as f64 / cpu_s,
+        "mb_per_s": bytes as f64 / 1e6 / wall_s,
+        "stages_cpu_s": stages.seconds(),
     });
+    eprintln!(
+        "{:.0} messages per CPU-second, {:.0} MB/s, {rss_mib:.0} MiB at most; share of CPU: {stages}",
+        counters.messages as f64 / cpu_s,
+        bytes as f64 / 1e6 / wall_s,
+    );
     std::fs::write(&args.out, serde_json::to_string_pretty(&result)?)?;
     println!("{result}");
     Ok(())
@@ -179,21 +201,4 @@ fn tsv(answer: &Answer, table: &Table) -> Result<String> {
     lines.sort();
     lines.push(String::new());
     Ok(lines.join("\n"))
-}
-
-/// Processor time of this process, all threads, in the kernel's ticks of 10 ms.
-fn cpu_seconds() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(')').next().context("unexpected /proc/self/stat")?;
-    let ticks = |field: usize| -> Result<f64> {
-        Ok(after_name.split_whitespace().nth(field).context("short /proc/self/stat")?.parse()?)
-    };
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
-}
-
-fn peak_resident_mib() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no VmHWM")?.parse()?;
-    Ok(kib / 1024.0)
 }

@@ -18,6 +18,7 @@ use super::abi;
 use super::commit::{Commit, Progress};
 use super::queue::{Commits, Ended};
 use super::stat::{Fault, StatShared};
+use crate::clock::thread_cpu;
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
 use crate::store::{Kept, KeyBounds, Order, StatRecord};
@@ -262,8 +263,12 @@ impl Running {
             None => Vec::new(),
             Some(generation) => {
                 let models = self.shared.manifest.models.len();
-                abi::drain(&mut self.instance, &generation, &self.fields, models)
-                    .map_err(Fault::Drain)?
+                let before = thread_cpu();
+                let drained = abi::drain(&mut self.instance, &generation, &self.fields, models);
+                let stat = self.shared.ident.clone();
+                metrics::histogram!("statmill_drain_cpu_seconds", "stat" => stat)
+                    .record(thread_cpu() - before);
+                drained.map_err(Fault::Drain)?
             }
         };
         let commit = Commit {

@@ -221,6 +221,13 @@ impl HostBuilder {
         self
     }
 
+    /// Leaves out the stat `ident` though its plugin is loaded.
+    #[must_use]
+    pub fn disable(mut self, ident: &str) -> Self {
+        self.disabled.push(ident.to_owned());
+        self
+    }
+
     /// Lets a rebuild take over though it does not reach back as far as the rows it replaces.
     #[must_use]
     pub fn accept_loss(mut self, accept: bool) -> Self {

@@ -139,7 +139,7 @@ impl Ingest {
         documents: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Accepted, IngestError> {
         let documents = (1..).zip(documents.into_iter().map(Some));
-        self.write(now_us(), documents, None, false)
+        self.write(now_us(), documents, 0, None, false)
     }
 
     fn accept_at(
@@ -171,21 +171,24 @@ impl Ingest {
         let form = split::form(body, content_type, |text| self.is_whole(text));
         match form {
             Form::Empty => Err(IngestError::Empty),
-            Form::One => self.write(now_us, [(1, Some(body.trim_ascii()))], key, partial),
-            Form::Lines => self.write(now_us, split::lines(body), key, partial),
-            Form::Array => self.write(now_us, split::elements(body), key, partial),
+            Form::One => {
+                self.write(now_us, [(1, Some(body.trim_ascii()))], body.len(), key, partial)
+            }
+            Form::Lines => self.write(now_us, split::lines(body), body.len(), key, partial),
+            Form::Array => self.write(now_us, split::elements(body), body.len(), key, partial),
         }
     }
 
-    /// Writes numbered documents; `None` is a place where there should be one.
+    /// Writes numbered documents of about `bytes` together; `None` is a place where there should be one.
     fn write<'a>(
         &self,
         now_us: i64,
         documents: impl IntoIterator<Item = (u64, Option<&'a [u8]>)>,
+        bytes: usize,
         key: Option<KeyEntry>,
         partial: bool,
     ) -> Result<Accepted, IngestError> {
-        let mut entries = Entries::default();
+        let mut entries = Entries::with_capacity(bytes);
         let mut rejected = Vec::new();
         for (count, (line, text)) in documents.into_iter().enumerate() {
             if count >= self.limits.documents {

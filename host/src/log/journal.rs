@@ -13,6 +13,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
@@ -20,7 +21,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::SeamIndex;
-use super::segment::{Entries, Hold, KeyEntry, Loss, Retention, SegmentLog, SegmentOptions};
+use super::segment::{
+    Effort, Entries, Hold, KeyEntry, Loss, Packed, Retention, SegmentLog, SegmentOptions, pack,
+};
 use super::{Log, LogError, Offset};
 use crate::clock::now_us;
 use crate::project::Mapping;
@@ -29,6 +32,9 @@ use group::Group;
 
 /// Bytes of text after which a group commit takes no further request.
 const GROUP_BYTES: usize = 32 << 20;
+
+/// Bytes of text from which on a submission has blocks of its own.
+const PACKED_ALONE: usize = 128 << 10;
 
 /// How a journal is kept and what it accepts.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +71,8 @@ pub struct Journal {
     options: JournalOptions,
     queue: Mutex<Queue>,
     answered: Condvar,
+    /// Submissions that were brought and not yet answered.
+    under_way: AtomicUsize,
     horizon: Mutex<Horizon>,
     seam: OnceLock<Arc<SeamIndex>>,
 }
@@ -78,6 +86,16 @@ pub struct Submission {
     pub key: Option<KeyEntry>,
     /// Messages of the request that were refused; kept with the key.
     pub rejected: u32,
+}
+
+/// A submission as it waits for its commit.
+#[derive(Debug)]
+struct Prepared {
+    entries: Entries,
+    /// All of `entries`, packed; nothing where there is little of it, which is packed with others.
+    packed: Vec<Packed>,
+    key: Option<KeyEntry>,
+    rejected: u32,
 }
 
 /// What became of a submission. All of it is durable.
@@ -110,7 +128,7 @@ pub enum AppendError {
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
-    waiting: VecDeque<(u64, Submission)>,
+    waiting: VecDeque<(u64, Prepared)>,
     answers: HashMap<u64, Result<Receipt, AppendError>>,
     led: bool,
 }
@@ -135,6 +153,7 @@ impl Journal {
             options,
             queue: Mutex::default(),
             answered: Condvar::new(),
+            under_way: AtomicUsize::new(0),
             horizon: Mutex::new(horizon),
             seam: OnceLock::new(),
         }))
@@ -145,6 +164,16 @@ impl Journal {
     /// # Errors
     /// [`AppendError`]; nothing was appended then.
     pub fn append(&self, submission: Submission) -> Result<Receipt, AppendError> {
+        // Only a guess at how much is going on: nothing is ordered by it.
+        let others = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let effort = if others == 0 { Effort::Usual } else { Effort::Hurried };
+        let answer = self.prepare(submission, effort).map_err(AppendError::Log);
+        let answer = answer.and_then(|submission| self.append_prepared(submission));
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    fn append_prepared(&self, submission: Prepared) -> Result<Receipt, AppendError> {
         let mut queue = self.queue.lock();
         let ticket = queue.next;
         queue.next += 1;
@@ -220,20 +249,33 @@ impl Journal {
         let _ = self.seam.set(seam);
     }
 
+    /// Packs a large submission on the thread that brings it: the others need not wait for that.
+    fn prepare(&self, submission: Submission, effort: Effort) -> Result<Prepared, LogError> {
+        let Submission { entries, key, rejected } = submission;
+        let packed = match entries.text_bytes() {
+            PACKED_ALONE.. => {
+                pack(&entries, effort).map_err(|source| self.log.io("pack", source))?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Prepared { entries, packed, key, rejected })
+    }
+
     /// Commits a group of submissions with one fsync.
-    fn commit(&self, submissions: Vec<Submission>) -> Vec<Result<Receipt, AppendError>> {
+    fn commit(&self, submissions: Vec<Prepared>) -> Vec<Result<Receipt, AppendError>> {
         let count = submissions.len();
         let mut horizon = self.horizon.lock();
         // Held until the records are readable: no fill may decide on the same messages in between.
-        let live = self.seam.get().map(|seam| seam.live());
-        let mut group = Group { live, ..Group::default() };
-        let judged = submissions.iter().try_for_each(|submission| {
+        let mut group = Group::new(self.seam.get().map(|seam| seam.live()));
+        let judged = submissions.into_iter().try_for_each(|submission| {
             let verdict = group.judge(submission, &mut horizon)?;
             group.verdicts.push(verdict);
             Ok(())
         });
-        drop(submissions);
-        let committed = judged.and_then(|()| self.log.commit(&group.entries, &group.extras));
+        let committed = judged.and_then(|()| {
+            let blocks = group.take_blocks().map_err(|source| self.log.io("pack", source))?;
+            self.log.commit_packed(blocks, &group.extras)
+        });
         match committed {
             Ok(committed) => {
                 group.seal(&committed, &mut horizon);
@@ -282,7 +324,7 @@ impl Log for Journal {
 }
 
 /// Takes requests off the queue until their texts fill a commit.
-fn take_group(waiting: &mut VecDeque<(u64, Submission)>) -> Vec<(u64, Submission)> {
+fn take_group(waiting: &mut VecDeque<(u64, Prepared)>) -> Vec<(u64, Prepared)> {
     let mut bytes = 0;
     let mut group = Vec::new();
     while let Some((_, next)) = waiting.front() {

@@ -13,6 +13,7 @@ mod block;
 mod entries;
 mod index;
 mod meta;
+mod pack;
 mod queries;
 mod read;
 mod recent;
@@ -32,6 +33,7 @@ pub use segments::{Loss, SegmentLog, SegmentOptions};
 pub use tables::Table;
 
 pub(crate) use meta::{created_us, read_json, write_json};
+pub(crate) use pack::{Effort, Packed, pack};
 pub(crate) use segments::Committed;
 
 /// The part of a [`Log`](super::Log) that is read from the `SegmentLog` in the field `$log`.

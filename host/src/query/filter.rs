@@ -139,6 +139,14 @@ impl Condition {
 }
 
 impl Filter {
+    /// The text that the column must be.
+    pub(super) fn text(&self) -> Option<&str> {
+        match (self.operator, self.values.as_slice()) {
+            (Operator::Eq, [Value::Text(text)]) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether a cell passes.
     pub(super) fn admits(&self, cell: &Value) -> bool {
         let holds = |wanted: fn(Ordering) -> bool| {

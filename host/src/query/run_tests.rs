@@ -87,6 +87,35 @@ fn a_model_without_time_is_ordered_by_key() {
 }
 
 #[test]
+fn filters_that_say_how_keys_begin_read_only_the_rows_that_do() {
+    let kinds = [("user", ValueKind::Text), ("topic", ValueKind::Text)];
+    let mut rows = MemoryRows::new("totals", false, &kinds);
+    for (user, topic, volume) in
+        [("ann", "a", 1), ("ann", "b", 2), ("anna", "a", 3), ("b\0b", "a", 4), ("", "a", 5)]
+    {
+        rows.add(None, &[Value::Text(user.into()), Value::Text(topic.into())], volume);
+    }
+    let limits = Limits { max_rows: 2, ..Limits::default() };
+    let ask = |query: &str| {
+        let pairs = query.split('&').filter_map(|part| part.split_once('='));
+        let query = params::parse(pairs, 0).map_err(QueryError::Params)?;
+        run(&rows.snapshot(), &query, &limits).map(|answer| shown(&answer.table))
+    };
+    assert_eq!(ask("user=ann").unwrap(), ["ann/a/1", "ann/b/2"]);
+    assert_eq!(ask("user=ann&order=desc&rows_per_page=1").unwrap(), ["ann/b/2"]);
+    assert_eq!(ask("user=ann&topic=b").unwrap(), ["ann/b/2"]);
+    assert_eq!(ask("user=ann&topic=b&volume__gt=2").unwrap(), [""; 0]);
+    assert_eq!(ask("user=ann&user=anna").unwrap(), [""; 0]);
+    assert_eq!(ask("user=b\0b").unwrap(), ["b\0b/a/4"]);
+    assert_eq!(ask("user=").unwrap(), ["/a/5"]);
+    assert_eq!(ask("user=nobody").unwrap(), [""; 0]);
+    // These read all rows, of which there are too many.
+    for query in ["topic=b", "user__not=ann", "user__in=ann,anna"] {
+        assert!(matches!(ask(query), Err(QueryError::TooManyRows { rows: 5, .. })), "{query}");
+    }
+}
+
+#[test]
 fn a_time_that_is_a_dimension_orders_like_a_window() {
     let dimensions = [("timestamp", ValueKind::Time), ("user", ValueKind::Text)];
     let mut rows = MemoryRows::new("moments", false, &dimensions);

@@ -2,7 +2,8 @@
 //!
 //! Without filters on columns a part is found by counts, and only its own rows are read, wherever
 //! in the model it lies. With filters all rows of the time range are read once to count the matches
-//! of each time, and those of the part's times once more. Memory is bounded by the part and by the
+//! of each time, and those of the part's times once more; where the first dimension must be a text and no
+//! time stands before it, only the rows that begin with it. Memory is bounded by the part and by the
 //! number of times. In the order of a column they are found by [`sorted`].
 
 mod sorted;
@@ -173,7 +174,7 @@ impl<'a> Scan<'a> {
             return Err(QueryError::Params(errors));
         }
         let (start, stop) = narrow(shape.has_time(), &mut filters, query.start_us, query.stop_us);
-        let bounds = shape.between(start, stop);
+        let bounds = shape.beginning(&filters).or_else(|| shape.between(start, stop));
         let newest_first = if shape.has_time() { Order::Desc } else { Order::Asc };
         let order = query.order.unwrap_or(newest_first);
         let clock = Clock { start: Instant::now(), max_time: limits.max_time };
@@ -339,7 +340,11 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let mut wanted = (count - skip).min(take - rows.len() as u64);
-            let scan = self.snapshot.scan(self.model, &self.shape.at(time), Order::Asc, 0);
+            let of_time = match &self.bounds {
+                Some(bounds) if !self.shape.has_time() => bounds.clone(),
+                _ => self.shape.at(time),
+            };
+            let scan = self.snapshot.scan(self.model, &of_time, Order::Asc, 0);
             for (read, row) in scan.enumerate() {
                 self.clock.check(read)?;
                 let row = row?;

@@ -6,6 +6,7 @@ use statmill_plugin_api::aggregate;
 use statmill_plugin_api::encoding::{self, DecodeError, Value};
 use statmill_plugin_api::manifest::{ModelManifest, Stamp, ValueKind};
 
+use super::filter::Filter;
 use super::table::Column;
 use crate::store::KeyBounds;
 
@@ -140,6 +141,23 @@ impl<'a> ModelShape<'a> {
         let first = start.unwrap_or(i64::MIN).saturating_sub(shift);
         let last = stop.unwrap_or(i64::MAX).saturating_sub(shift);
         (first <= last).then(|| KeyBounds { start: self.from(Some(first)), end: self.past(last) })
+    }
+
+    /// Keys of the rows whose first dimensions are as `filters` want them; `None` if the filters name no
+    /// text for the first, or rows have a time, which comes before it.
+    pub(super) fn beginning(&self, filters: &[Filter]) -> Option<KeyBounds> {
+        if self.time.is_some() {
+            return None;
+        }
+        let mut prefix = Vec::new();
+        for column in 0..self.model.dimensions.len() {
+            let named = filters.iter().filter(|filter| filter.column == column);
+            // Equal texts are equal bytes; not so numbers.
+            let text = named.filter_map(Filter::text).next();
+            let Some(text) = text else { break };
+            encoding::push_text(text, &mut prefix);
+        }
+        (!prefix.is_empty()).then(|| KeyBounds::prefix(&prefix))
     }
 
     /// Keys of the rows of exactly one time.

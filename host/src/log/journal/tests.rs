@@ -141,6 +141,43 @@ fn threads_share_commits_and_none_loses_a_record() {
 }
 
 #[test]
+fn a_group_of_large_and_small_submissions_keeps_order_and_ranges_and_what_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let submission = |identities: &[u128], length: usize| {
+        let mut entries = Entries::default();
+        for identity in identities {
+            let text = format!("{identity}{}", " ".repeat(length));
+            entries.push(text.as_bytes(), 1, 1, *identity, 0);
+        }
+        let submission = Submission { entries, ..Submission::default() };
+        journal.prepare(submission, Effort::Hurried).unwrap()
+    };
+    // The second and the fourth are packed when they come; of the fourth one message is known then.
+    let group = vec![
+        submission(&[1, 2], 1),
+        submission(&[3, 4], PACKED_ALONE),
+        submission(&[5], 1),
+        submission(&[6, 4, 7], PACKED_ALONE),
+        submission(&[8], 1),
+    ];
+    let packed = group.iter().map(|submission| submission.packed.len());
+    assert_eq!(packed.collect::<Vec<_>>(), [0, 1, 0, 1, 0]);
+    let receipts = journal.commit(group).into_iter().map(Result::unwrap);
+    let ranges: Vec<_> = receipts.map(|it| (it.range.start.0, it.range.end.0)).collect();
+    assert_eq!(ranges, [(0, 2), (2, 4), (4, 5), (5, 7), (7, 8)]);
+    let status = journal.horizon();
+    drop(journal);
+
+    let journal = open(dir.path());
+    assert_eq!(journal.horizon(), status);
+    let texts = (0..8).map(|offset| journal.record(Offset(offset)).unwrap().unwrap());
+    let texts: Vec<_> = texts.map(|text| text.trim_ascii().to_vec()).collect();
+    assert_eq!(texts, [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"]);
+    assert_eq!(submit(&journal, 1..=8, 2).duplicates, 8);
+}
+
+#[test]
 fn a_failed_write_is_answered_and_leaves_no_trace() {
     let dir = tempfile::tempdir().unwrap();
     let options =

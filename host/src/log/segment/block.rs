@@ -5,19 +5,15 @@
 //! anyway.
 
 use std::io;
-use std::ops::Range;
 
-use super::entries::{Entries, Extras};
-use super::index::NO_TIME;
+use super::entries::Extras;
+use super::pack::{Packed, length};
 
 pub(super) const HEADER: usize = 72;
 const MAGIC: [u8; 4] = *b"SMBK";
 const VERSION: u16 = 1;
-/// Raw bytes after which a commit goes on in another block, so that readers unpack little at a time.
-pub(super) const RAW_TARGET: usize = 1 << 20;
 /// A block that claims to be larger is damaged: nothing writes such blocks.
-const RAW_LIMIT: u32 = 256 << 20;
-const SMALL: usize = 256;
+pub(super) const RAW_LIMIT: u32 = 256 << 20;
 
 pub(super) mod flag {
     pub(crate) const ZSTD: u16 = 1;
@@ -132,100 +128,58 @@ fn checksum(header: &[u8; HEADER], payload: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// Packs records into blocks.
-pub(super) struct Encoder {
+/// Appends a block to `out`, and returns its header.
+///
+/// The records of `packed` begin at number `first`; what `extras` hold becomes durable with them.
+pub(super) fn stamp(
     mark: u64,
-    compressor: zstd::bulk::Compressor<'static>,
-    raw: Vec<u8>,
-    packed: Vec<u8>,
-}
-
-impl Encoder {
-    pub(super) fn new(mark: u64) -> io::Result<Self> {
-        let compressor = zstd::bulk::Compressor::new(1)?;
-        Ok(Self { mark, compressor, raw: Vec::new(), packed: Vec::new() })
+    first: u64,
+    packed: &Packed,
+    extras: &Extras,
+    continues: bool,
+    out: &mut Vec<u8>,
+) -> io::Result<Header> {
+    let mut flags = if continues { flag::CONTINUES } else { 0 };
+    if packed.is_zstd {
+        flags |= flag::ZSTD;
     }
-
-    /// Appends one block with the records `rows` to `out`, and returns its header.
-    pub(super) fn push(
-        &mut self,
-        first: u64,
-        entries: &Entries,
-        rows: Range<usize>,
-        extras: &Extras,
-        continues: bool,
-        out: &mut Vec<u8>,
-    ) -> io::Result<Header> {
-        self.raw.clear();
-        for row in rows.clone() {
-            self.raw.extend_from_slice(&(entries.record(row).len() as u32).to_le_bytes());
+    let start = out.len();
+    out.resize(start + HEADER, 0);
+    for (column, bit) in
+        [(&packed.identities, flag::IDENTITIES), (&packed.contents, flag::CONTENTS)]
+    {
+        if column.iter().any(|hash| *hash != 0) {
+            flags |= bit;
+            out.extend(column.iter().flat_map(|hash| hash.to_le_bytes()));
         }
-        for arrival in &entries.arrivals[rows.clone()] {
-            self.raw.extend_from_slice(&arrival.to_le_bytes());
-        }
-        self.raw.extend_from_slice(entries.texts(rows.clone()));
-
-        let mut flags = if continues { flag::CONTINUES } else { 0 };
-        let start = out.len();
-        out.resize(start + HEADER, 0);
-        for (column, bit) in
-            [(&entries.identities, flag::IDENTITIES), (&entries.contents, flag::CONTENTS)]
-        {
-            if column[rows.clone()].iter().any(|hash| *hash != 0) {
-                flags |= bit;
-                out.extend(column[rows.clone()].iter().flat_map(|hash| hash.to_le_bytes()));
-            }
-        }
-        if !extras.is_empty() {
-            flags |= flag::EXTRAS;
-            extras.encode(out);
-        }
-        let plain_len = out.len() - start - HEADER;
-
-        let stored = if self.raw.len() > SMALL && self.pack()? {
-            flags |= flag::ZSTD;
-            &self.packed
-        } else {
-            &self.raw
-        };
-        out.extend_from_slice(stored);
-
-        let times = entries.times[rows.clone()].iter().copied();
-        let times = times.chain(extras.matched.iter().map(|matched| matched.time_us));
-        let (min_us, max_us) =
-            times.fold(NO_TIME, |(min, max), time_us| (min.min(time_us), max.max(time_us)));
-        let mut header = Header {
-            flags,
-            count: rows.len() as u32,
-            first,
-            min_us,
-            max_us,
-            arrival_us: entries.arrivals[rows].iter().copied().max().unwrap_or(i64::MIN),
-            raw_len: length(self.raw.len())?,
-            plain_len: length(plain_len)?,
-            stored_len: length(stored.len())?,
-            crc: 0,
-        };
-        let (head, payload) = out[start..].split_at_mut(HEADER);
-        let bytes = header.encode(self.mark);
-        header.crc = checksum(&bytes, payload);
-        head.copy_from_slice(&header.encode(self.mark));
-        Ok(header)
     }
-
-    fn pack(&mut self) -> io::Result<bool> {
-        self.packed.clear();
-        self.packed.reserve(zstd::zstd_safe::compress_bound(self.raw.len()));
-        self.compressor.compress_to_buffer(&self.raw, &mut self.packed)?;
-        Ok(self.packed.len() < self.raw.len())
+    if !extras.is_empty() {
+        flags |= flag::EXTRAS;
+        extras.encode(out);
     }
-}
+    let plain_len = length(out.len() - start - HEADER)?;
+    out.extend_from_slice(&packed.stored);
 
-fn length(bytes: usize) -> io::Result<u32> {
-    u32::try_from(bytes)
-        .ok()
-        .filter(|length| *length <= RAW_LIMIT)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a block may not be this large"))
+    let matched = extras.matched.iter().map(|matched| matched.time_us);
+    let (min_us, max_us) =
+        matched.fold(packed.times_us, |(min, max), us| (min.min(us), max.max(us)));
+    let mut header = Header {
+        flags,
+        count: packed.count,
+        first,
+        min_us,
+        max_us,
+        arrival_us: packed.arrival_us,
+        raw_len: packed.raw_len,
+        plain_len,
+        stored_len: length(packed.stored.len())?,
+        crc: 0,
+    };
+    let (head, payload) = out[start..].split_at_mut(HEADER);
+    let bytes = header.encode(mark);
+    header.crc = checksum(&bytes, payload);
+    head.copy_from_slice(&header.encode(mark));
+    Ok(header)
 }
 
 /// The part of a block that is kept unpacked in an index.

@@ -57,6 +57,12 @@ pub struct KeyEntry {
 }
 
 impl Entries {
+    /// No records, and room for so many bytes of text.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Appends a record.
     pub fn push(
         &mut self,

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use super::block::{Block, Encoder, Header, Plain};
+use super::block::{Block, Header, Plain};
 use super::entries::{Entries, Extras};
 use super::index::{BlockEntry, Index};
 use super::meta::{Meta, sync_dir};
+use super::pack::{Effort, Packed, pack};
 use super::recent::Recent;
 use super::retention::{Hold, Holds, Retention};
 use super::scan::scan;
@@ -55,8 +56,19 @@ pub struct Loss {
 pub(crate) struct Committed {
     /// The records.
     pub range: Range<Offset>,
-    /// First record, number of records and largest arrival of each block.
-    pub blocks: Vec<(u64, u32, i64)>,
+    /// What each block holds.
+    pub blocks: Vec<CommittedBlock>,
+}
+
+/// What a block that was committed holds.
+#[derive(Debug)]
+pub(crate) struct CommittedBlock {
+    /// The first record.
+    pub first: u64,
+    /// Largest arrival.
+    pub arrival_us: i64,
+    /// Number of records that have an identity.
+    pub identities: usize,
 }
 
 /// A log kept as a folder of segments; see the [module](super).
@@ -164,7 +176,7 @@ impl SegmentLog {
         let writer = Writer {
             file: Arc::clone(&file),
             position: index.summary.bytes,
-            encoder: Encoder::new(mark).map_err(io("start packing for"))?,
+            mark,
             buffer: Vec::new(),
             broken: None,
         };
@@ -190,15 +202,31 @@ impl SegmentLog {
     /// # Errors
     /// [`LogError::Io`] if the medium refuses; nothing was appended then.
     pub(crate) fn commit(&self, entries: &Entries, extras: &Extras) -> Result<Committed, LogError> {
+        let blocks = pack(entries, Effort::Usual).map_err(|source| self.io("pack", source))?;
+        self.commit_packed(blocks, extras)
+    }
+
+    /// As [`SegmentLog::commit`], of records that were packed before.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] if the medium refuses; nothing was appended then.
+    pub(crate) fn commit_packed(
+        &self,
+        mut blocks: Vec<Packed>,
+        extras: &Extras,
+    ) -> Result<Committed, LogError> {
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
         if let Some(reason) = &writer.broken {
             let source = io::Error::other(reason.clone());
             return Err(self.io("write: open the log anew", source));
         }
-        if entries.is_empty() && extras.is_empty() {
+        if blocks.is_empty() && extras.is_empty() {
             let end = self.end_offset();
             return Ok(Committed { range: end..end, blocks: Vec::new() });
+        }
+        if blocks.is_empty() {
+            blocks.push(Packed::empty());
         }
         let full = {
             let state = self.state.read();
@@ -213,35 +241,39 @@ impl SegmentLog {
         if full {
             self.roll(writer).map_err(|source| self.io("begin a new segment", source))?;
         }
-        let first = self.end_offset().0;
-        let blocks =
-            writer.encode(first, entries, extras).map_err(|source| self.io("pack", source))?;
+        let first = self.end_offset();
+        let headers =
+            writer.stamp(first.0, &blocks, extras).map_err(|source| self.io("pack", source))?;
         crate::fault::point(self.fault);
         if let Err(source) = writer.write() {
             return Err(self.io("write", source));
         }
         crate::fault::point(self.fault);
-        let committed = Committed {
-            range: Offset(first)..Offset(first + entries.len() as u64),
-            blocks: blocks.iter().map(|(h, _)| (h.first, h.count, h.arrival_us)).collect(),
-        };
-        self.publish(writer, entries, extras, blocks);
-        Ok(committed)
+        let committed = headers
+            .iter()
+            .zip(&blocks)
+            .map(|(header, packed)| CommittedBlock {
+                first: header.first,
+                arrival_us: header.arrival_us,
+                identities: packed.identities.iter().filter(|identity| **identity != 0).count(),
+            })
+            .collect();
+        let end = self.publish(writer, headers.into_iter().zip(blocks), extras);
+        Ok(Committed { range: first..end, blocks: committed })
     }
 
     fn publish(
         &self,
         writer: &mut Writer,
-        entries: &Entries,
+        blocks: impl ExactSizeIterator<Item = (Header, Packed)>,
         extras: &Extras,
-        blocks: Vec<(Header, Range<usize>)>,
-    ) {
+    ) -> Offset {
         let mut state = self.state.write();
         let last = blocks.len() - 1;
-        for (at, (header, rows)) in blocks.into_iter().enumerate() {
+        for (at, (header, packed)) in blocks.enumerate() {
             let plain = Plain {
-                identities: entries.identities[rows.clone()].to_vec(),
-                contents: entries.contents[rows].to_vec(),
+                identities: packed.identities,
+                contents: packed.contents,
                 extras: if at == last { extras.clone() } else { Extras::default() },
             };
             state.index.push(writer.position, &header, plain);
@@ -251,6 +283,7 @@ impl SegmentLog {
         drop(state);
         self.published.lock().end = end;
         self.moved.notify_all();
+        Offset(end)
     }
 
     /// Closes the segment being written and begins the next one.

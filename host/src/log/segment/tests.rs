@@ -111,7 +111,7 @@ fn a_torn_commit_vanishes_whole_at_whatever_byte_it_is_torn() {
     append(&log, numbered(0..3));
     let whole = log.stored_bytes();
     // Two blocks, so that a commit may be torn between them too.
-    let large = "y".repeat(block::RAW_TARGET);
+    let large = "y".repeat(pack::RAW_TARGET);
     append(&log, [large.as_str(), "last"]);
     let end = log.stored_bytes();
     drop(log);

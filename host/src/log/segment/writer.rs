@@ -2,59 +2,43 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::block::{Encoder, Header, RAW_TARGET};
-use super::entries::{Entries, Extras};
+use super::block::{Header, stamp};
+use super::entries::Extras;
+use super::pack::{Packed, RAW_TARGET};
 
 pub(super) struct Writer {
     pub(super) file: Arc<File>,
     /// Where the next block goes: just past the last durable one.
     pub(super) position: u64,
-    pub(super) encoder: Encoder,
+    pub(super) mark: u64,
     pub(super) buffer: Vec<u8>,
     /// Why nothing more can be written until the log is opened anew.
     pub(super) broken: Option<String>,
 }
 
 impl Writer {
-    /// Packs a commit into the buffer: blocks of about [`RAW_TARGET`], the extras with the last.
-    pub(super) fn encode(
+    /// Puts a commit into the buffer: `blocks` from number `first` on, the extras with the last.
+    pub(super) fn stamp(
         &mut self,
-        first: u64,
-        entries: &Entries,
+        mut first: u64,
+        blocks: &[Packed],
         extras: &Extras,
-    ) -> io::Result<Vec<(Header, Range<usize>)>> {
+    ) -> io::Result<Vec<Header>> {
         self.buffer.clear();
         // A rare huge commit must not keep its memory.
         self.buffer.shrink_to(4 * RAW_TARGET);
-        let mut blocks = Vec::new();
-        let mut start = 0;
-        loop {
-            let mut end = start;
-            let mut bytes = 0;
-            while end < entries.len() && (end == start || bytes < RAW_TARGET) {
-                bytes += entries.record(end).len() + 12;
-                end += 1;
-            }
-            let last = end == entries.len();
-            let none = Extras::default();
-            let header = self.encoder.push(
-                first + start as u64,
-                entries,
-                start..end,
-                if last { extras } else { &none },
-                !last,
-                &mut self.buffer,
-            )?;
-            blocks.push((header, start..end));
-            if last {
-                return Ok(blocks);
-            }
-            start = end;
+        let none = Extras::default();
+        let mut headers = Vec::with_capacity(blocks.len());
+        for (place, packed) in blocks.iter().enumerate() {
+            let last = place + 1 == blocks.len();
+            let extras = if last { extras } else { &none };
+            headers.push(stamp(self.mark, first, packed, extras, !last, &mut self.buffer)?);
+            first += u64::from(packed.count);
         }
+        Ok(headers)
     }
 
     /// Writes the buffer and makes it durable; on failure the file is as before, or the writer broken.

@@ -40,7 +40,7 @@ struct Writer<'a> {
 impl Grammar<'_> {
     pub(super) fn document(&self, random: &mut Random) -> Vec<u8> {
         let mut out = Vec::new();
-        let budget = 4 + random.few(50);
+        let budget = 2 + random.few(24);
         let mut writer = Writer { grammar: self, random, out: &mut out, budget };
         writer.blank();
         writer.object(&self.paths.iter().collect::<Vec<_>>(), 0);
@@ -74,7 +74,7 @@ impl Writer<'_> {
                 keys.push(path.tokens[depth].clone());
             }
         }
-        for _ in 0..self.random.few(5) {
+        for _ in 0..self.random.few(4) {
             keys.push(self.grammar.key(self.random));
         }
         if !keys.is_empty() && self.random.chance(15) {

@@ -61,7 +61,7 @@ pub(super) fn judge(wanted: &Wanted, documents: &[Vec<u8>]) -> Result<Tally, Str
             None => {}
         }
         judge_envelope(wanted, text, document.as_ref(), [&plain, &validated[number]])?;
-        tally.add(document.is_some(), &plain);
+        tally.add(text, document.is_some(), &plain);
     }
     Ok(tally)
 }

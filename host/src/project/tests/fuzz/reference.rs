@@ -34,7 +34,7 @@ pub(super) fn structure(text: &[u8], max_depth: usize) -> Result<(), Reject> {
             b'[' => open.push(b']'),
             b'}' | b']' if open.pop() != Some(byte) => return Err(Reject::Malformed),
             b'}' | b']' if open.is_empty() => {
-                let is_end = text[at + 1..].iter().all(|byte| is_blank(byte));
+                let is_end = text[at + 1..].iter().all(is_blank);
                 return if is_end { Ok(()) } else { Err(Reject::Malformed) };
             }
             _ => {}

@@ -242,7 +242,7 @@ const TIMES: &[&str] = &[
 
 /// Appends a string in quotes: as plain as can be, or with escapes that nobody needs.
 pub(super) fn string(random: &mut Random, text: &str, out: &mut Vec<u8>) {
-    let eagerness = [0, 0, 0, 10, 50, 100][random.below(6)];
+    let eagerness = [0, 0, 0, 0, 0, 10, 30, 100][random.below(8)];
     out.push(b'"');
     for char in text.chars() {
         let is_needed = matches!(char, '"' | '\\' | '\0'..='\x1f');
@@ -341,13 +341,13 @@ pub(super) fn time(random: &mut Random, out: &mut Vec<u8>) {
 pub(super) fn text(random: &mut Random) -> String {
     match random.below(8) {
         0..3 => random.pick(WORDS).to_owned(),
-        3 => "x".repeat(random.few(200)),
+        3 => "x".repeat(random.few(150)),
         4 => (0..random.few(12)).map(|_| random.pick(WORDS)).collect(),
-        5 => "\\".repeat(random.few(130)),
+        5 => "\\".repeat(random.few(70)),
         6 => (0..random.few(40))
             .filter_map(|_| char::from_u32(random.few(0x11_0000) as u32))
             .collect(),
-        _ => format!("{}{}", "y".repeat(random.below(130)), random.pick(WORDS)),
+        _ => format!("{}{}", "y".repeat(random.below(70)), random.pick(WORDS)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::project::tests::Cell;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) documents: u64,
+    pub(super) bytes: u64,
     /// Those that serde_json accepts.
     pub(super) well_formed: u64,
     /// Outcomes and states of cells by name.
@@ -15,8 +16,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, is_well_formed: bool, outcome: &Outcome) {
+    pub(super) fn add(&mut self, text: &[u8], is_well_formed: bool, outcome: &Outcome) {
         self.documents += 1;
+        self.bytes += text.len() as u64;
         self.well_formed += u64::from(is_well_formed);
         match outcome {
             Ok(row) => {
@@ -29,6 +31,7 @@ impl Tally {
 
     pub(super) fn join(&mut self, other: &Self) {
         self.documents += other.documents;
+        self.bytes += other.bytes;
         self.well_formed += other.well_formed;
         for (name, count) in &other.seen {
             *self.seen.entry(*name).or_default() += count;

@@ -39,8 +39,12 @@ impl Projector {
     }
 
     #[cfg(test)]
-    pub(super) fn scalar(projection: Arc<Projection>, limits: Limits) -> Self {
-        Self { finder: Finder::scalar(), ..Self::new(projection, limits) }
+    pub(super) fn with_unit(
+        projection: Arc<Projection>,
+        limits: Limits,
+        unit: crate::project::simd::Unit,
+    ) -> Self {
+        Self { finder: Finder::with_unit(unit), ..Self::new(projection, limits) }
     }
 
     /// Makes a batch of `records`, whose text moves into it.

@@ -84,8 +84,8 @@ impl Finder {
     }
 
     #[cfg(test)]
-    pub(super) fn scalar() -> Self {
-        Self::with(Scanner::default())
+    pub(super) fn with_unit(unit: crate::project::simd::Unit) -> Self {
+        Self::with(Scanner::classified_by(unit))
     }
 
     fn with(scanner: Scanner) -> Self {

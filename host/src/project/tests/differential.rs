@@ -7,6 +7,7 @@ use statmill_plugin_api::manifest::FieldKind;
 use super::documents::{damaged, fields, message};
 use super::{Cell, cells, project, projection, records};
 use crate::log::LogId;
+use crate::project::simd::Unit;
 use crate::project::{
     Batch, Caps, Dictionaries, Limits, Mapping, Projector, Reject, envelope, time,
 };
@@ -107,7 +108,7 @@ proptest! {
         let dictionaries = Dictionaries::new(projection.columns(), Caps::default());
         let batches = [
             Projector::new(projection.clone(), Limits::default()),
-            Projector::scalar(projection, Limits::default()),
+            Projector::with_unit(projection, Limits::default(), Unit::Scalar),
         ]
         .map(|mut projector| projector.project(&mut records(&[&text]), LogId(1), 2, false, &dictionaries));
         prop_assert_eq!(&batches[0].rejects, &batches[1].rejects);

@@ -3,6 +3,7 @@
 
 mod differential;
 mod documents;
+mod fuzz;
 mod tables;
 
 use std::sync::Arc;

@@ -233,6 +233,36 @@ fn an_envelope_takes_the_first_member_found() {
 }
 
 #[test]
+fn built_in_mappings_are_found_by_name_and_auto_is_the_usual_one() {
+    for mapping in [Mapping::auto(), Mapping::fedmsg(), Mapping::plain()] {
+        assert_eq!(Mapping::named(&mapping.name).as_ref(), Some(&mapping));
+        assert!(Projection::compile(&mapping, &[]).is_ok());
+    }
+    assert_eq!(Mapping::named("other"), None);
+    assert_eq!(Mapping::default(), Mapping::auto());
+}
+
+#[test]
+fn a_batch_counts_what_it_holds() {
+    let text = with_members(r#""a":"\n","b":1"#);
+    let batch = project(&[text.as_bytes(), b"{"], &[("/a", Str), ("/b", Int)], Limits::default());
+    assert_eq!((batch.len(), batch.is_empty()), (1, false));
+    // The text itself, a word for each of two cells, one unescaped byte.
+    assert!(batch.bytes() > text.len() + 2 * 8 + 1);
+    let none = project(&[b"{"], &[], Limits::default());
+    assert_eq!((none.len(), none.is_empty()), (0, true));
+}
+
+#[test]
+fn each_reason_says_what_is_wrong_with_the_message() {
+    use Reject::{Future, Malformed, NoTime, NoTopic, TooDeep, TooLarge};
+    let all = [Malformed, TooDeep, TooLarge, NoTopic, NoTime, Future];
+    let said: std::collections::BTreeSet<String> = all.iter().map(Reject::to_string).collect();
+    assert_eq!(said.len(), all.len());
+    assert!(said.contains("it has no topic"));
+}
+
+#[test]
 fn bad_pointers_are_refused_by_name() {
     let compile = |pointer: &str, kind| {
         Projection::compile(&Mapping::auto(), &[(pointer.to_owned(), kind)]).map(drop)

@@ -49,7 +49,8 @@ impl Child {
         let mask = u64::MAX << (64 - 8 * last.len());
         let tail = u64::from_le_bytes(bytes);
         // No tail has a bit that the mask lacks.
-        let (tail, mask) = if key.contains('\\') { (1, 0) } else { (tail, mask) };
+        let is_escaped = |c: char| c < ' ' || c == '"' || c == '\\';
+        let (tail, mask) = if key.contains(is_escaped) { (1, 0) } else { (tail, mask) };
         Self { key: key.as_bytes().into(), node, tail, mask }
     }
 }
@@ -63,7 +64,7 @@ impl Node {
     /// The child whose key stands before a quote, where `tail` are the eight bytes before that (as
     /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest, if only the opening quote where it
     /// is told that the tail has said all. Most keys are not wanted, and their tails tell so at once. A
-    /// key with a backslash never stands there as it is.
+    /// key with a quote, a backslash or a control never stands there as it is.
     #[inline(always)]
     pub(super) fn child_by_tail(
         &self,

@@ -132,6 +132,15 @@ fn the_last_of_equal_keys_replaces_everything_below_the_first() {
 }
 
 #[test]
+fn a_key_with_quotes_does_not_match_the_members_it_looks_like() {
+    let fields = [(r#"/a":1,"b"#, Int), (r#"/":2,""#, Int)];
+    let cells_of =
+        |members| cells(&project(&[with_members(members).as_bytes()], &fields, Limits::default()));
+    assert_eq!(cells_of(r#""a":1,"b":3,"":2,"":4"#), [Cell::Missing, Cell::Missing]);
+    assert_eq!(cells_of(r#""a\":1,\"b":3,"\":2,\"":4"#), [Cell::Int(3), Cell::Int(4)]);
+}
+
+#[test]
 fn an_error_is_felt_on_the_wanted_path_and_not_beside_it() {
     let text = with_members(r#""a":{"b":1,"c" 2},"d":{"e":5 6},"f":[1:2,6,{"x,y" "]"},7]"#);
     let pointers = ["/a/b", "/a/c", "/d/e", "/f/0", "/f/1", "/f/3"];

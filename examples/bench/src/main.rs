@@ -4,14 +4,15 @@
 //! An embedder like any other: the plugin is a loaded shared library. Writes a result (JSON) and a
 //! folder with six tables (`.tsv`) beside it.
 
-use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::json;
-use statmill::query::{Table, Value};
+use statmill::query::{Limits, Order, Query, Selection, Table, Value};
 use statmill::{Host, loader};
 
 #[global_allocator]
@@ -125,8 +126,8 @@ fn main() -> Result<()> {
     let folder = PathBuf::from(format!("{}.answers", args.out.display()));
     std::fs::create_dir_all(&folder)?;
     for answer in &ANSWERS {
-        let table = host.rows(answer.ident, Some(answer.model))?;
-        std::fs::write(folder.join(format!("{}.tsv", answer.table)), tsv(answer, &table)?)?;
+        let file = File::create(folder.join(format!("{}.tsv", answer.table)))?;
+        write_answer(&host, answer, &mut BufWriter::new(file))?;
     }
     let counters = host.counters();
     host.stop();
@@ -150,7 +151,21 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn tsv(answer: &Answer, table: &Table) -> Result<String> {
+/// Writes a table, some rows in memory at a time.
+fn write_answer(host: &Host, answer: &Answer, out: &mut impl Write) -> Result<()> {
+    const ROWS_AT_ONCE: u64 = 8_192;
+    let stat = host.catalog().stat(answer.ident);
+    let stat = stat.with_context(|| format!("there is no stat {}", answer.ident))?;
+    let (model, order) = (Some(answer.model.to_owned()), Some(Order::Asc));
+    let query = Query { model, order, ..Query::default() };
+    let selection = Selection::new(&stat.snapshot, &query, &Limits::none())?;
+    for skip in (0..selection.total()).step_by(ROWS_AT_ONCE as usize) {
+        write_rows(answer, &selection.part(skip, ROWS_AT_ONCE)?, out)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn write_rows(answer: &Answer, table: &Table, out: &mut impl Write) -> Result<()> {
     let places = answer
         .columns
         .iter()
@@ -159,26 +174,22 @@ fn tsv(answer: &Answer, table: &Table) -> Result<String> {
             Ok((place.with_context(|| format!("{} has no column {name}", answer.ident))?, *form))
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut lines = Vec::with_capacity(table.rows.len());
     for row in &table.rows {
-        let mut line = String::new();
-        for (place, form) in &places {
-            if !line.is_empty() {
-                line.push('\t');
+        for (number, (place, form)) in places.iter().enumerate() {
+            if number > 0 {
+                out.write_all(b"\t")?;
             }
             match (&row[*place], form) {
-                (Value::Text(text), _) => line.push_str(text),
-                (Value::Int(number), _) => write!(line, "{number}")?,
-                (Value::Time(us), Form::Window(s)) => write!(line, "{}", us / (s * 1_000_000))?,
-                (Value::Time(us), _) => write!(line, "{}.{:06}", us / 1_000_000, us % 1_000_000)?,
+                (Value::Text(text), _) => out.write_all(text.as_bytes())?,
+                (Value::Int(number), _) => write!(out, "{number}")?,
+                (Value::Time(us), Form::Window(s)) => write!(out, "{}", us / (s * 1_000_000))?,
+                (Value::Time(us), _) => write!(out, "{}.{:06}", us / 1_000_000, us % 1_000_000)?,
                 (other, _) => anyhow::bail!("{}: unexpected cell {other:?}", answer.ident),
             }
         }
-        lines.push(line);
+        out.write_all(b"\n")?;
     }
-    lines.sort();
-    lines.push(String::new());
-    Ok(lines.join("\n"))
+    Ok(())
 }
 
 /// Processor time of this process, all threads, in the kernel's ticks of 10 ms.

@@ -7,6 +7,7 @@
 //! The layout is written in `docs/store-format.md`.
 
 mod aside;
+mod bulk;
 mod changes;
 mod chunks;
 mod commit;

@@ -38,8 +38,6 @@ struct RowAt {
     value: u32,
     /// Number of fresh rows before this one.
     fresh_before: u32,
-    /// Of the key.
-    hash: u32,
 }
 
 /// Hash of a key, as rows are found by.
@@ -118,7 +116,7 @@ impl RowSet {
 
     /// Makes a run of it, in which rows can be found by hash.
     pub(crate) fn indexed(mut self) -> Self {
-        let hash = |&row: &u32| spread(self.rows[row as usize].hash);
+        let hash = |&row: &u32| spread(hash(self.key(row as usize)));
         let mut index = HashTable::with_capacity(self.rows.len());
         for row in 0..self.rows.len() as u32 {
             index.insert_unique(hash(&row), row, hash);
@@ -153,7 +151,7 @@ impl RowSetBuilder {
 
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8], fresh: bool) {
         debug_assert!(self.0.is_empty() || self.0.key(self.0.len() - 1) < key);
-        let Ok(()) = self.push_with(key, hash(key), fresh, |bytes| {
+        let Ok(()) = self.push_with(key, fresh, |bytes| {
             bytes.extend_from_slice(value);
             Ok::<_, std::convert::Infallible>(())
         });
@@ -169,7 +167,6 @@ impl RowSetBuilder {
     pub(crate) fn push_with<E>(
         &mut self,
         key: &[u8],
-        hash: u32,
         fresh: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -181,13 +178,7 @@ impl RowSetBuilder {
             return written;
         }
         let value = (self.0.bytes.len() - start - key.len()) as u32;
-        self.0.rows.push(RowAt {
-            start,
-            key: key.len() as u32,
-            value,
-            fresh_before: self.0.fresh,
-            hash,
-        });
+        self.0.rows.push(RowAt { start, key: key.len() as u32, value, fresh_before: self.0.fresh });
         self.0.fresh += u32::from(fresh);
         Ok(())
     }

@@ -73,12 +73,14 @@ impl StatStore {
         let models: Arc<[StoredModel]> = stored_models(&manifest).into();
         let (mut record, record_parts): (StatRecord, u32) =
             get_json(&*tree, name, b"w")?.unwrap_or_default();
-        let (layout, layout_parts): (Layout, u32) =
+        let (mut layout, layout_parts): (Layout, u32) =
             get_json(&*tree, name, b"l")?.unwrap_or_default();
         record.floors_us.resize(models.len(), None);
         let (record, manifest) = (Arc::new(record), Arc::new(manifest));
         let pages = Pages::new(tree.clone(), name, cache.clone());
         let mut garbage = Garbage::load(&*tree, name)?;
+        // Numbers that a commit gave which never came are not given again while they wait for removal.
+        layout.next_id = layout.next_id.max(garbage.free_id());
         let indexes: Arc<[Index]> = index::resolve(name, &layout.indexes, &models)?.into();
         let nothing = Snapshot {
             manifest: manifest.clone(),

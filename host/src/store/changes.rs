@@ -202,7 +202,7 @@ fn with_current(
     bad: &impl Fn(DecodeError) -> StoreError,
 ) -> Result<RowSet, StoreError> {
     let key = |row: &Increment<'_>| &keys[row.key.clone()];
-    let bytes = wanted.iter().map(|row| row.key.len() + 2 * row.value.len()).sum();
+    let bytes = wanted.iter().map(|row| row.key.len() + row.value.len() + 8).sum();
     let mut changed = RowSetBuilder::with_capacity(wanted.len(), bytes);
     let mut lookup = Lookup::new(table, pages);
     let (mut value, mut merged) = (Vec::new(), Vec::new());

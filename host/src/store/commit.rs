@@ -285,7 +285,9 @@ impl StatStore {
     pub(super) fn fold_bytes(&self, tables: &[Table]) -> usize {
         let leaves: usize = tables.iter().map(|table| table.directory.leaves().len()).sum();
         let page_bytes = leaves * 40 * chunks::STORED_MAX;
-        (page_bytes / 2).max(self.tuning.fold_bytes).min(self.tuning.fold_bytes_most)
+        (page_bytes / self.tuning.fold_share.max(1))
+            .max(self.tuning.fold_bytes)
+            .min(self.tuning.fold_bytes_most)
     }
 
     /// How many frozen rows must be folded now, so that the fold ends before the next one begins.

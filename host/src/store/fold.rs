@@ -208,9 +208,10 @@ fn merge(
     kind: Kind,
     kept: impl Fn(&[u8]) -> bool,
 ) -> RowSet {
-    let mut merged = RowSetBuilder::default();
     let none = RowSet::default();
     let page = page.unwrap_or(&none);
+    let bytes = page.bytes_in(0..page.len()) + frozen.bytes_in(range.clone());
+    let mut merged = RowSetBuilder::with_capacity(page.len() + range.len(), bytes);
     let mut old = 0;
     for row in range {
         let key = frozen.key(row);
@@ -242,8 +243,8 @@ fn write_page(
     range: Range<usize>,
     windowed: bool,
 ) -> (Entry, Arc<RowSet>) {
-    let mut writer = RowWriter::default();
-    let mut kept = RowSetBuilder::default();
+    let mut writer = RowWriter::after(Vec::new(), pages::PAGE_ROOM);
+    let mut kept = RowSetBuilder::with_capacity(range.len(), rows.bytes_in(range.clone()));
     let last = range.end - 1;
     for row in range.clone() {
         writer.push(rows.key(row), rows.value(row), false);

@@ -4,6 +4,7 @@
 //! As bytes a row is `bytes shared with the key before, rest of the key (length, bytes),
 //! value length * 2 + fresh, value`; numbers are LEB128.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -103,6 +104,12 @@ impl RowSet {
         end.max(start + 1)
     }
 
+    /// Bytes of the keys and values of `range`.
+    pub(crate) fn bytes_in(&self, range: Range<usize>) -> usize {
+        let start = |row: usize| self.rows.get(row).map_or(self.bytes.len(), |at| at.start);
+        start(range.end).saturating_sub(start(range.start))
+    }
+
     /// Are both of the same keys?
     pub(crate) fn same_keys(&self, other: &Self) -> bool {
         self.len() == other.len() && (0..self.len()).all(|row| self.key(row) == other.key(row))
@@ -177,10 +184,16 @@ impl RowSetBuilder {
             self.0.bytes.truncate(start);
             return written;
         }
-        let value = (self.0.bytes.len() - start - key.len()) as u32;
-        self.0.rows.push(RowAt { start, key: key.len() as u32, value, fresh_before: self.0.fresh });
-        self.0.fresh += u32::from(fresh);
+        self.end_row(start, key.len(), fresh);
         Ok(())
+    }
+
+    /// The bytes from `start` on are a row, the first `key` of them its key.
+    fn end_row(&mut self, start: usize, key: usize, fresh: bool) {
+        let value = (self.0.bytes.len() - start - key) as u32;
+        let fresh_before = self.0.fresh;
+        self.0.rows.push(RowAt { start, key: key as u32, value, fresh_before });
+        self.0.fresh += u32::from(fresh);
     }
 
     fn copy(&mut self, from: &RowSet, row: usize, fresh: bool) {
@@ -233,8 +246,9 @@ pub(crate) fn overlay(old: &RowSet, new: &RowSet, kind: Kind) -> RowSet {
 
 /// Lays many over each other, oldest first, as [`overlay`] would one after the other, and makes a run of
 /// them: each row is copied once.
-pub(crate) fn overlay_all(sets: &[RowSet], kind: Kind) -> RowSet {
-    let rows = sets.iter().map(RowSet::len).sum();
+pub(crate) fn overlay_all<S: Borrow<RowSet>>(sets: &[S], kind: Kind) -> RowSet {
+    let sets: Vec<&RowSet> = sets.iter().map(Borrow::borrow).collect();
+    let rows = sets.iter().map(|rows| rows.len()).sum();
     let mut order: Vec<(u32, u32)> = Vec::with_capacity(rows);
     for (set, rows) in sets.iter().enumerate() {
         order.extend((0..rows.len()).map(|row| (set as u32, row as u32)));
@@ -242,29 +256,46 @@ pub(crate) fn overlay_all(sets: &[RowSet], kind: Kind) -> RowSet {
     let key = |&(set, row): &(u32, u32)| sets[set as usize].key(row as usize);
     // Stable: of equal keys the newest is the last; and quick, for each set is in order already.
     order.sort_by(|a, b| key(a).cmp(key(b)));
-    let bytes = sets.iter().map(|rows| rows.bytes.len()).sum();
-    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
-    for same in order.chunk_by(|a, b| key(a) == key(b)) {
-        let fresh = same.iter().any(|&(set, row)| sets[set as usize].is_fresh(row as usize));
+    let newest = |same: &[(u32, u32)]| {
         let (set, row) = same[same.len() - 1];
-        let (newest, row) = (&sets[set as usize], row as usize);
-        if kind == Kind::Rows || !fresh || !is_gone(newest.value(row)) {
-            merged.copy(newest, row, fresh);
+        (sets[set as usize], row as usize)
+    };
+    let same = || order.chunk_by(|a, b| key(a) == key(b));
+    let room = same().map(|same| {
+        let (set, row) = newest(same);
+        set.key(row).len() + set.value(row).len()
+    });
+    let (rows, bytes) = room.fold((0, 0), |(rows, bytes), room| (rows + 1, bytes + room));
+    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
+    for same in same() {
+        let fresh = same.iter().any(|&(set, row)| sets[set as usize].is_fresh(row as usize));
+        let (set, row) = newest(same);
+        if kind == Kind::Rows || !fresh || !is_gone(set.value(row)) {
+            merged.copy(set, row, fresh);
         }
     }
     let merged = merged.finish();
     if kind == Kind::Rows { merged.indexed() } else { merged }
 }
 
-/// Puts `newest` on a stack of runs, oldest first, merging so that each is at least twice as long
+/// Runs of about so many bytes are not merged any further: copying them again would cost more than a look
+/// into one run more, and twice their memory.
+const LONG_RUN: usize = 1 << 20;
+
+/// Puts `newest` on a stack of runs, oldest first, merging short ones so that each is at least twice as long
 /// as the next: lookups see few runs, and a row is copied a logarithmic number of times.
 pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet, kind: Kind) {
     if newest.is_empty() {
         return;
     }
     let mut newest = newest;
+    let is_short = |run: &RowSet| run.bytes.len() < LONG_RUN;
     // Only the last of the merges is looked into.
-    while let Some(last) = runs.last().filter(|last| last.len() < 2 * newest.len()) {
+    while let Some(last) = runs.last()
+        && is_short(last)
+        && is_short(&newest)
+        && last.len() < 2 * newest.len()
+    {
         newest = overlay(last, &newest, kind);
         runs.pop();
     }
@@ -312,29 +343,51 @@ impl RowWriter {
 
 /// Reads `rows` rows as [`RowWriter`] wrote them; `None` if they are none.
 pub(crate) fn read_rows(input: &mut &[u8], rows: u64) -> Option<RowSet> {
-    let mut set = RowSetBuilder::default();
-    let mut key = Vec::new();
+    let (mut ahead, mut bytes, mut count) = (*input, 0_usize, 0);
+    // Room for all of it at once; whether it is sound is seen below.
+    while count < rows
+        && let Some((shared, rest, value, _)) = read_row(&mut ahead)
+    {
+        bytes = bytes.checked_add(shared)?.checked_add(rest.len() + value.len())?;
+        count += 1;
+    }
+    // A row that shares much is long and takes few bytes: of bytes that are no rows, little is believed.
+    let room = bytes.min(input.len().saturating_mul(16));
+    let mut set = RowSetBuilder::with_capacity(count as usize, room);
+    let mut last = 0..0;
     for row in 0..rows {
-        let shared = usize::try_from(get_number(input)?).ok()?;
-        let rest = get_bytes(input)?;
+        let (shared, rest, value, fresh) = read_row(input)?;
+        let RowSetBuilder(RowSet { bytes, .. }) = &mut set;
+        let before = &bytes[last.clone()];
         // Ascending: the first byte that differs is greater, or the key before is a prefix.
-        let ascends = match key.get(shared) {
+        let ascends = match before.get(shared) {
             Some(byte) => rest.first() > Some(byte),
-            None => shared == key.len() && !rest.is_empty(),
+            None => shared == before.len() && !rest.is_empty(),
         };
-        if !ascends && row > 0 {
+        if (!ascends && row > 0) || shared > before.len() {
             return None;
         }
-        key.truncate(shared);
-        key.extend_from_slice(rest);
-        let length = get_number(input)?;
-        let value = input.split_off(..usize::try_from(length >> 1).ok()?)?;
-        if key.len() < SHARD || u32::try_from(key.len()).is_err() || length >> 33 != 0 {
+        let key = shared + rest.len();
+        if key < SHARD || u32::try_from(key).is_err() || u32::try_from(value.len()).is_err() {
             return None;
         }
-        set.push(&key, value, length & 1 == 1);
+        let start = bytes.len();
+        bytes.extend_from_within(last.start..last.start + shared);
+        bytes.extend_from_slice(rest);
+        bytes.extend_from_slice(value);
+        last = start..start + key;
+        set.end_row(start, key, fresh);
     }
     Some(set.finish())
+}
+
+/// Takes a row off the front: bytes shared with the key before, rest of the key, value, fresh.
+fn read_row<'a>(input: &mut &'a [u8]) -> Option<(usize, &'a [u8], &'a [u8], bool)> {
+    let shared = usize::try_from(get_number(input)?).ok()?;
+    let rest = get_bytes(input)?;
+    let length = get_number(input)?;
+    let value = input.split_off(..usize::try_from(length >> 1).ok()?)?;
+    Some((shared, rest, value, length & 1 == 1))
 }
 
 /// Takes an unsigned LEB128 number off the front.

@@ -17,7 +17,7 @@ use super::layout::{Layout, get_json, put_json};
 use super::models::{StoredModel, same_rows, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
-use super::rows::{Kind, RowSet, overlay, overlay_all};
+use super::rows::{Kind, RowSet, overlay_all};
 use super::snapshot::{Reader, Snapshot};
 use super::table::{Frozen, Table};
 use super::tuning::Tuning;
@@ -294,13 +294,12 @@ pub(super) fn count_all(table: &Table, pages: &Pages) -> Result<u64, StoreError>
     table.count(pages, &KeyBounds::default().above(table.floor_us))
 }
 
-pub(super) fn collapse(runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
-    // Newest first: the runs are short at that end.
-    let mut runs = runs.into_iter().rev();
-    let newest = runs.next().unwrap_or_default();
-    let Some(second) = runs.next() else { return newest };
-    let merged = overlay(&second, &newest, kind);
-    Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer, kind)).indexed())
+pub(super) fn collapse(mut runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
+    match runs.len() {
+        0 => Arc::default(),
+        1 => runs.remove(0),
+        _ => Arc::new(overlay_all(&runs, kind)),
+    }
 }
 
 /// Stores `manifest` where one of `parts` parts was, if it is another; returns the number of its parts.

@@ -52,6 +52,7 @@ fn restless() -> Tuning {
     Tuning {
         fold_bytes: 20_000,
         fold_bytes_most: 20_000,
+        fold_share: 16,
         fold_deltas: 6,
         batch_pages: 2,
         cache_bytes: 40_000,

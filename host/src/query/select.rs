@@ -23,6 +23,8 @@ use crate::store::{KeyBounds, Order, Snapshot};
 
 /// Key and value, encoded.
 type Row = (Vec<u8>, Vec<u8>);
+/// Takes the key and the value of a row.
+type TakeRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), QueryError> + 'a;
 
 /// What a query matches among the rows of one stat, as columns it shows.
 pub struct Selection<'a> {
@@ -217,12 +219,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Hands the rows of a part to `row`, in order.
-    fn each(
-        &self,
-        skip: u64,
-        take: u64,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), QueryError>,
-    ) -> Result<(), QueryError> {
+    fn each(&self, skip: u64, take: u64, row: &mut TakeRow<'_>) -> Result<(), QueryError> {
         let Some(bounds) = self.bounds.as_ref().filter(|_| take > 0) else { return Ok(()) };
         let rows = if let Some(sorting) = &self.sorting {
             sorting.page(self, skip, take)?
@@ -242,7 +239,7 @@ impl<'a> Scan<'a> {
         order: Order,
         skip: u64,
         take: u64,
-        row: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), QueryError>,
+        row: &mut TakeRow<'_>,
     ) -> Result<(), QueryError> {
         let mut rows = self.snapshot.scan(self.model, bounds, order, skip);
         for read in 0..to_usize(take) {

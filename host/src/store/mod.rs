@@ -33,6 +33,7 @@ mod ranked;
 mod record;
 mod reindex;
 mod rows;
+mod runs;
 mod scan;
 mod sled;
 mod snapshot;

@@ -6,7 +6,8 @@
 
 mod stages;
 
-use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use measure::usage::{Threads, peak_resident_mib, process_cpu};
 use serde_json::json;
 use stages::Stages;
 use statmill::clock::thread_cpu;
-use statmill::query::{Table, Value};
+use statmill::query::{Limits, Order, Query, Selection, Table, Value};
 use statmill::{Host, loader};
 
 #[global_allocator]
@@ -133,9 +134,9 @@ fn main() -> Result<()> {
     let mut query = Duration::ZERO;
     for answer in &ANSWERS {
         let before = thread_cpu();
-        let table = host.rows(answer.ident, Some(answer.model))?;
+        let file = File::create(folder.join(format!("{}.tsv", answer.table)))?;
+        write_answer(&host, answer, &mut BufWriter::new(file))?;
         query += thread_cpu() - before;
-        std::fs::write(folder.join(format!("{}.tsv", answer.table)), tsv(answer, &table)?)?;
     }
     let counters = host.counters();
     let stages = Stages {
@@ -172,7 +173,21 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn tsv(answer: &Answer, table: &Table) -> Result<String> {
+/// Writes a table, some rows in memory at a time.
+fn write_answer(host: &Host, answer: &Answer, out: &mut impl Write) -> Result<()> {
+    const ROWS_AT_ONCE: u64 = 8_192;
+    let stat = host.catalog().stat(answer.ident);
+    let stat = stat.with_context(|| format!("there is no stat {}", answer.ident))?;
+    let (model, order) = (Some(answer.model.to_owned()), Some(Order::Asc));
+    let query = Query { model, order, ..Query::default() };
+    let selection = Selection::new(&stat.snapshot, &query, &Limits::none())?;
+    for skip in (0..selection.total()).step_by(ROWS_AT_ONCE as usize) {
+        write_rows(answer, &selection.part(skip, ROWS_AT_ONCE)?, out)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn write_rows(answer: &Answer, table: &Table, out: &mut impl Write) -> Result<()> {
     let places = answer
         .columns
         .iter()
@@ -181,24 +196,20 @@ fn tsv(answer: &Answer, table: &Table) -> Result<String> {
             Ok((place.with_context(|| format!("{} has no column {name}", answer.ident))?, *form))
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut lines = Vec::with_capacity(table.rows.len());
     for row in &table.rows {
-        let mut line = String::new();
-        for (place, form) in &places {
-            if !line.is_empty() {
-                line.push('\t');
+        for (number, (place, form)) in places.iter().enumerate() {
+            if number > 0 {
+                out.write_all(b"\t")?;
             }
             match (&row[*place], form) {
-                (Value::Text(text), _) => line.push_str(text),
-                (Value::Int(number), _) => write!(line, "{number}")?,
-                (Value::Time(us), Form::Window(s)) => write!(line, "{}", us / (s * 1_000_000))?,
-                (Value::Time(us), _) => write!(line, "{}.{:06}", us / 1_000_000, us % 1_000_000)?,
+                (Value::Text(text), _) => out.write_all(text.as_bytes())?,
+                (Value::Int(number), _) => write!(out, "{number}")?,
+                (Value::Time(us), Form::Window(s)) => write!(out, "{}", us / (s * 1_000_000))?,
+                (Value::Time(us), _) => write!(out, "{}.{:06}", us / 1_000_000, us % 1_000_000)?,
                 (other, _) => anyhow::bail!("{}: unexpected cell {other:?}", answer.ident),
             }
         }
-        lines.push(line);
+        out.write_all(b"\n")?;
     }
-    lines.sort();
-    lines.push(String::new());
-    Ok(lines.join("\n"))
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::commit::{Commit, CommitWork};
 /// Most commits that wait.
 const MOST: usize = 64;
 /// Bytes of increments beyond which no other commit may wait beside them.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 12 << 20;
 
 /// Where workers send commits.
 #[derive(Clone)]

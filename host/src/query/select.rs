@@ -24,6 +24,8 @@ use crate::store::{KeyBounds, Order, Snapshot};
 
 /// Key and value, encoded.
 type Row = (Vec<u8>, Vec<u8>);
+/// Takes the key and the value of a row.
+type TakeRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), QueryError> + 'a;
 
 /// What a query matches among the rows of one stat, as columns it shows.
 pub struct Selection<'a> {
@@ -77,15 +79,16 @@ impl<'a> Selection<'a> {
         let take = take.min(self.total.saturating_sub(skip));
         let shape = &self.scan.shape;
         let mut rows = Vec::new();
-        for (key, value) in self.scan.page(skip, take)? {
+        self.scan.each(skip, take, &mut |key, value| {
             let mut cells = Vec::with_capacity(shape.columns().len());
-            shape.key_cells(&key, &mut cells)?;
-            shape.value_cells(&value, &mut cells)?;
+            shape.key_cells(key, &mut cells)?;
+            shape.value_cells(value, &mut cells)?;
             rows.push(match &self.chosen {
                 None => cells,
                 Some(places) => places.iter().map(|&place| cells[place].clone()).collect(),
             });
-        }
+            Ok(())
+        })?;
         Ok(Table {
             columns: self.columns.clone(),
             rows,
@@ -216,21 +219,19 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn page(&self, skip: u64, take: u64) -> Result<Vec<Row>, QueryError> {
-        let Some(bounds) = &self.bounds else { return Ok(Vec::new()) };
-        if take == 0 {
-            return Ok(Vec::new());
-        }
-        if let Some(sorting) = &self.sorting {
-            return sorting.page(self, skip, take);
-        }
-        if !self.filters.is_empty() {
-            return self.filtered(skip, take);
-        }
-        match self.order {
-            Order::Desc if self.shape.has_time() => self.newest_first(bounds, skip, take),
-            order => self.read(bounds, order, skip, take),
-        }
+    /// Hands the rows of a part to `row`, in order.
+    fn each(&self, skip: u64, take: u64, row: &mut TakeRow<'_>) -> Result<(), QueryError> {
+        let Some(bounds) = self.bounds.as_ref().filter(|_| take > 0) else { return Ok(()) };
+        let rows = if let Some(sorting) = &self.sorting {
+            sorting.page(self, skip, take)?
+        } else if !self.filters.is_empty() {
+            self.filtered(skip, take)?
+        } else if self.order == Order::Desc && self.shape.has_time() {
+            self.newest_first(bounds, skip, take)?
+        } else {
+            return self.read(bounds, self.order, skip, take, row);
+        };
+        rows.iter().try_for_each(|(key, value)| row(key, value))
     }
 
     fn read(
@@ -239,13 +240,16 @@ impl<'a> Scan<'a> {
         order: Order,
         skip: u64,
         take: u64,
-    ) -> Result<Vec<Row>, QueryError> {
-        let mut rows = Vec::new();
-        for row in self.snapshot.scan(self.model, bounds, order, skip).take(to_usize(take)) {
-            self.clock.check(rows.len())?;
-            rows.push(row?);
+        row: &mut TakeRow<'_>,
+    ) -> Result<(), QueryError> {
+        let mut rows = self.snapshot.scan(self.model, bounds, order, skip);
+        for read in 0..to_usize(take) {
+            self.clock.check(read)?;
+            let Some(next) = rows.next_row() else { break };
+            let (key, value) = next?;
+            row(key, value)?;
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// Times descend, the keys of one time ascend. Descending keys meet the same times at the same
@@ -268,8 +272,15 @@ impl<'a> Scan<'a> {
             }
             _ => 0,
         };
+        let ascending = |bounds: &KeyBounds, skip, take, rows: &mut Vec<Row>| {
+            self.read(bounds, Order::Asc, skip, take, &mut |key, value| {
+                rows.push((key.to_vec(), value.to_vec()));
+                Ok(())
+            })
+        };
         // The first time may be entered in its middle.
-        let mut rows = self.read(&here, Order::Asc, skip - newer, take)?;
+        let mut rows = Vec::new();
+        ascending(&here, skip - newer, take, &mut rows)?;
 
         let older = KeyBounds { start: bounds.start.clone(), end: self.shape.before(time) };
         let mut block: Vec<Row> = Vec::new();
@@ -291,7 +302,7 @@ impl<'a> Scan<'a> {
                 // More rows of one time than the page has room for: its first ones are needed,
                 // and the block holds its last.
                 block.clear();
-                rows.extend(self.read(&self.shape.at(time), Order::Asc, 0, left as u64)?);
+                ascending(&self.shape.at(time), 0, left as u64, &mut rows)?;
                 break;
             }
             block_time = Some(time);

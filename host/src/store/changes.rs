@@ -15,12 +15,15 @@ use super::pages::Pages;
 use super::rows::{RowSet, RowSetBuilder, SHARD, bare, hash};
 use super::table::{Lookup, Table};
 
-/// New absolute values of the rows that increments touch.
-pub(crate) struct Changes {
-    /// For each stored model, and then for each index.
-    pub(crate) rows: Vec<RowSet>,
-    /// Messages below the floor of every model that could hold them.
-    pub(crate) too_late: u64,
+/// What increments are merged with.
+pub(crate) struct Current<'a> {
+    pub(crate) ident: &'a str,
+    pub(crate) models: &'a [StoredModel],
+    pub(crate) indexes: &'a [Index],
+    /// Those of the models, then those of the indexes.
+    pub(crate) tables: &'a [Table],
+    pub(crate) pages: &'a Pages,
+    pub(crate) shard: u16,
 }
 
 /// One drained row and the tables it may go to.
@@ -34,21 +37,31 @@ struct Increment<'a> {
     value: &'a [u8],
 }
 
-/// Merges `increments` (number of the model in the manifest, block) with the rows of `tables`.
+impl Increments<'_> {
+    /// Number of the first `rows`, about `at_once` of them, such that what follows has other keys.
+    fn whole_keys(&self, rows: &[Increment<'_>], at_once: usize) -> usize {
+        let key = |row: &Increment<'_>| &self.keys[row.key.clone()];
+        let Some(last) = rows.get(at_once.saturating_sub(1)) else { return rows.len() };
+        let same = rows[at_once..].iter().take_while(|row| key(row) == key(last));
+        at_once + same.count()
+    }
+}
+
+/// Merges `increments` (number of the model in the manifest, block) with the rows of tables, and hands the
+/// new absolute values to `take`: number of the table, rows of at most `at_once` keys, ascending from call to
+/// call; of an index all at once. Returns how many messages were below the floor of every model that could
+/// hold them.
 ///
 /// A row that is not there yet takes the increment's value; one below its table's floor is neither
 /// made nor changed.
 pub(crate) fn merge(
-    ident: &str,
-    models: &[StoredModel],
-    indexes: &[Index],
-    tables: &[Table],
-    pages: &Pages,
-    shard: u16,
+    current: &Current<'_>,
     increments: &[(usize, Vec<u8>)],
-) -> Result<Changes, StoreError> {
-    let mut changes = Changes { rows: Vec::new(), too_late: 0 };
-    changes.rows.resize_with(models.len() + indexes.len(), RowSet::default);
+    at_once: usize,
+    take: &mut dyn FnMut(usize, RowSet) -> Result<(), StoreError>,
+) -> Result<u64, StoreError> {
+    let Current { ident, models, indexes, tables, pages, shard } = *current;
+    let mut too_late = 0;
     let mut sources: Vec<usize> = increments.iter().map(|(source, _)| *source).collect();
     sources.sort_unstable();
     sources.dedup();
@@ -76,24 +89,30 @@ pub(crate) fn merge(
                 drained.push((key, value));
             }
         }
-        changes.too_late += too_late(models, tables, &levels, &drained).map_err(bad)?;
+        too_late += messages_below(models, tables, &levels, &drained).map_err(bad)?;
         for level in levels {
             let wanted = rekeyed(&models[level], &tables[level], shard, &drained);
             let index = indexes.iter().position(|index| index.record.of == level);
             let mut entries = index.map(|index| Entries::new(&indexes[index]));
             let table = &tables[level];
-            changes.rows[level] =
-                with_current(model, table, pages, &wanted, entries.as_mut(), &bad)?;
+            let mut rest = wanted.rows.as_slice();
+            while !rest.is_empty() {
+                let some = rest.split_off(..wanted.whole_keys(rest, at_once));
+                let some = some.unwrap_or_default();
+                let keys = &wanted.keys;
+                let rows = with_current(model, table, pages, keys, some, entries.as_mut(), &bad)?;
+                take(level, rows)?;
+            }
             if let (Some(index), Some(entries)) = (index, entries) {
-                changes.rows[models.len() + index] = entries.finish();
+                take(models.len() + index, entries.finish())?;
             }
         }
     }
-    Ok(changes)
+    Ok(too_late)
 }
 
 /// Counts the messages of the rows that no level may hold.
-fn too_late(
+fn messages_below(
     models: &[StoredModel],
     tables: &[Table],
     levels: &[usize],
@@ -177,13 +196,14 @@ fn with_current(
     model: &ModelManifest,
     table: &Table,
     pages: &Pages,
-    wanted: &Increments<'_>,
+    keys: &[u8],
+    wanted: &[Increment<'_>],
     mut entries: Option<&mut Entries<'_>>,
     bad: &impl Fn(DecodeError) -> StoreError,
 ) -> Result<RowSet, StoreError> {
-    let key = |row: &Increment<'_>| &wanted.keys[row.key.clone()];
-    let bytes = wanted.rows.iter().map(|row| row.key.len() + 2 * row.value.len()).sum();
-    let mut changed = RowSetBuilder::with_capacity(wanted.rows.len(), bytes);
+    let key = |row: &Increment<'_>| &keys[row.key.clone()];
+    let bytes = wanted.iter().map(|row| row.key.len() + row.value.len() + 8).sum();
+    let mut changed = RowSetBuilder::with_capacity(wanted.len(), bytes);
     let mut lookup = Lookup::new(table, pages);
     let (mut value, mut merged) = (Vec::new(), Vec::new());
     let merge = |a: &[u8], b: &[u8], out: &mut Vec<u8>| {
@@ -193,7 +213,7 @@ fn with_current(
             checked.err().unwrap_or_else(|| StoreError::damaged(&pages.name, error))
         })
     };
-    for same in wanted.rows.chunk_by(|a, b| key(a) == key(b)) {
+    for same in wanted.chunk_by(|a, b| key(a) == key(b)) {
         let (key, first) = (key(&same[0]), same[0].value);
         let hash = hash(key);
         let current = lookup.find(hash, key)?;
@@ -204,7 +224,7 @@ fn with_current(
             aggregate::check(&model.measures, first).map_err(bad)?;
         }
         if let [_] = same {
-            changed.push_with(key, hash, fresh, |out| match current {
+            changed.push_with(key, fresh, |out| match current {
                 Some(current) => merge(current, first, out),
                 None => {
                     out.extend_from_slice(first);

@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
+use super::changes::{self, Current};
 use super::fold::{self, Folded, Shape};
+use super::garbage::Numbers;
 use super::index::Entries;
 use super::kv::Batch;
 use super::layout::{Cursor, Layout, put_json};
 use super::record::StatRecord;
-use super::rows::{RowSet, stack};
+use super::rows::RowSet;
+use super::runs::stack;
 use super::stat::{StatStore, collapse, count_all, floor_of};
 use super::table::{Frozen, Table};
-use super::{StoreError, changes, chunks, delta};
+use super::{StoreError, chunks, delta};
 
 /// What a commit did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,23 +45,35 @@ impl StatStore {
     ) -> Result<CommitReport, StoreError> {
         self.check_running()?;
         record.commit = self.record.commit + 1;
+        if self.is_large(increments) {
+            return self.commit_to_pages(increments, record);
+        }
         let mut tables = self.tables.clone();
         self.raise_floors(&mut tables, &mut record);
-        let merged = changes::merge(
-            self.ident(),
-            &self.models,
-            &self.indexes,
-            &tables,
-            &self.pages,
-            self.tuning.shard,
-            increments,
-        );
-        let merged = merged.inspect_err(|error| self.pages.damage.note(error))?;
-        record.too_late += merged.too_late;
+        let mut changed = self.nothing_changed();
+        let merged =
+            changes::merge(&self.current(&tables), increments, usize::MAX, &mut |table, rows| {
+                changed[table] = rows;
+                Ok(())
+            });
+        let too_late = merged.inspect_err(|error| self.pages.damage.note(error))?;
+        record.too_late += too_late;
         self.layout.shards.insert(self.tuning.shard);
-        let rows = merged.rows[..self.models.len()].iter().map(|rows| rows.len() as u64).sum();
-        self.write(tables, merged.rows, record)?;
-        Ok(CommitReport { rows, too_late: merged.too_late })
+        let rows = changed[..self.models.len()].iter().map(|rows| rows.len() as u64).sum();
+        self.write(tables, changed, record)?;
+        Ok(CommitReport { rows, too_late })
+    }
+
+    /// What increments are merged with, should `tables` be the tables.
+    pub(super) fn current<'a>(&'a self, tables: &'a [Table]) -> Current<'a> {
+        Current {
+            ident: self.ident(),
+            models: &self.models,
+            indexes: &self.indexes,
+            tables,
+            pages: &self.pages,
+            shard: self.tuning.shard,
+        }
     }
 
     /// Adds rows as they stand to an import; each call's keys lie above all before.
@@ -133,15 +148,7 @@ impl StatStore {
         self.stopped = true;
         let mut batch = Batch::default();
         let mut layout = self.layout.clone();
-        let mut folded = Folded::default();
-        for (model, table) in tables.iter_mut().enumerate() {
-            if table.floor_us > self.tables[model].floor_us {
-                let shape = self.shape(model);
-                let dropped = fold::drop_below_floor(table, shape, &mut layout.next_id, &mut batch);
-                folded.freed.extend(dropped.freed);
-                table.rows = count_all(table, &self.pages)?;
-            }
-        }
+        let mut folded = self.drop_below_floors(&mut tables, &mut layout, &mut batch)?;
         if changed.iter().any(|rows| !rows.is_empty()) {
             let indexes: Vec<_> = self.indexes.iter().map(|index| index.record.id).collect();
             let parts = delta::write(&mut batch, layout.next_delta, &changed, &indexes);
@@ -154,9 +161,41 @@ impl StatStore {
             }
         }
         self.freeze_when_due(&mut tables, &mut layout);
-        folded.extend(self.fold(&mut tables, &mut layout, &mut batch)?);
+        let due = self.rows_due(&tables, &layout);
+        folded.extend(self.fold(&mut tables, &mut layout, &mut batch, due)?);
+        self.seal(batch, tables, layout, folded, record)?;
+        self.catch_up()
+    }
+
+    /// Takes the pages below floors that were raised out of the directories.
+    pub(super) fn drop_below_floors(
+        &self,
+        tables: &mut [Table],
+        layout: &mut Layout,
+        batch: &mut Batch,
+    ) -> Result<Folded, StoreError> {
+        let mut folded = Folded::default();
+        for (model, table) in tables.iter_mut().enumerate() {
+            if table.floor_us > self.tables[model].floor_us {
+                let shape = self.shape(model);
+                folded.extend(fold::drop_below_floor(table, shape, &mut layout.next_id, batch));
+                table.rows = count_all(table, &self.pages)?;
+            }
+        }
+        Ok(folded)
+    }
+
+    /// Applies the batch of a commit, with its record and what became of pages, and goes on from there.
+    pub(super) fn seal(
+        &mut self,
+        mut batch: Batch,
+        tables: Vec<Table>,
+        mut layout: Layout,
+        folded: Folded,
+        record: StatRecord,
+    ) -> Result<(), StoreError> {
         self.remove_folded(&mut layout, &mut batch);
-        self.garbage.collect(&mut batch, folded.written.len());
+        self.garbage.collect(&mut batch);
         self.garbage.free(&mut batch, &folded.freed, &mut layout.next_id);
         // Commits that are torn on purpose shall be found by their rows.
         layout.commit = (!cfg!(feature = "torn-commits")).then_some(record.commit);
@@ -174,25 +213,49 @@ impl StatStore {
         self.record = Arc::new(record);
         self.publish();
         self.stopped = false;
-        self.catch_up()
+        Ok(())
     }
 
     /// Folds on in batches of their own while folding lags behind what commits bring.
     fn catch_up(&mut self) -> Result<(), StoreError> {
         while self.rows_due(&self.tables, &self.layout) > 0 {
-            self.stopped = true;
-            let (mut tables, mut layout) = (self.tables.clone(), self.layout.clone());
-            let mut batch = Batch::default();
-            let folded = self.fold(&mut tables, &mut layout, &mut batch)?;
-            self.remove_folded(&mut layout, &mut batch);
-            self.garbage.collect(&mut batch, folded.written.len());
-            self.garbage.free(&mut batch, &folded.freed, &mut layout.next_id);
-            self.put_layout(&mut batch, &tables, &mut layout)?;
-            self.tree.apply(batch)?;
-            self.accept(tables, layout, folded);
-            self.publish();
-            self.stopped = false;
+            let (tables, layout) = (self.tables.clone(), self.layout.clone());
+            let due = self.rows_due(&tables, &layout);
+            self.fold_apart(tables, layout, due)?;
         }
+        Ok(())
+    }
+
+    /// Folds all rows that are not in pages, in batches of their own.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        while self.layout.folded < self.layout.next_delta {
+            let (mut tables, mut layout) = (self.tables.clone(), self.layout.clone());
+            if layout.folded == layout.frozen_end {
+                self.freeze(&mut tables, &mut layout);
+            }
+            self.fold_apart(tables, layout, usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Folds in a batch that changes no row.
+    fn fold_apart(
+        &mut self,
+        mut tables: Vec<Table>,
+        mut layout: Layout,
+        due: usize,
+    ) -> Result<(), StoreError> {
+        self.stopped = true;
+        let mut batch = Batch::default();
+        let folded = self.fold(&mut tables, &mut layout, &mut batch, due)?;
+        self.remove_folded(&mut layout, &mut batch);
+        self.garbage.collect(&mut batch);
+        self.garbage.free(&mut batch, &folded.freed, &mut layout.next_id);
+        self.put_layout(&mut batch, &tables, &mut layout)?;
+        self.tree.apply(batch)?;
+        self.accept(tables, layout, folded);
+        self.publish();
+        self.stopped = false;
         Ok(())
     }
 
@@ -203,6 +266,11 @@ impl StatStore {
         if !due || tables.iter().any(|table| table.frozen.left() > 0) {
             return;
         }
+        self.freeze(tables, layout);
+    }
+
+    /// Sets recent rows aside for folding; the last fold is through.
+    fn freeze(&mut self, tables: &mut [Table], layout: &mut Layout) {
         self.frozen_rows = 0;
         for table in tables.iter_mut() {
             let rows = collapse(std::mem::take(&mut table.runs), table.kind);
@@ -215,10 +283,12 @@ impl StatStore {
     }
 
     // A fold rewrites each page it touches: the more pages there are, the more rows must share one.
-    fn fold_bytes(&self, tables: &[Table]) -> usize {
+    pub(super) fn fold_bytes(&self, tables: &[Table]) -> usize {
         let leaves: usize = tables.iter().map(|table| table.directory.leaves().len()).sum();
         let page_bytes = leaves * 40 * chunks::STORED_MAX;
-        (page_bytes / 16).max(self.tuning.fold_bytes).min(self.tuning.fold_bytes_most)
+        (page_bytes / self.tuning.fold_share.max(1))
+            .max(self.tuning.fold_bytes)
+            .min(self.tuning.fold_bytes_most)
     }
 
     /// How many frozen rows must be folded now, so that the fold ends before the next one begins.
@@ -231,15 +301,15 @@ impl StatStore {
         (wanted.ceil() as usize).saturating_sub(self.frozen_rows - left.min(self.frozen_rows))
     }
 
-    /// Folds what is due, as far as one batch goes.
+    /// Folds `due` frozen rows, as far as one batch goes.
     fn fold(
         &mut self,
         tables: &mut [Table],
         layout: &mut Layout,
         batch: &mut Batch,
+        mut due: usize,
     ) -> Result<Folded, StoreError> {
         let mut folded = Folded::default();
-        let mut due = self.rows_due(tables, layout);
         for (model, table) in tables.iter_mut().enumerate() {
             let shape = self.shape(model);
             let pages_left = self.tuning.batch_pages.saturating_sub(folded.parts);
@@ -248,8 +318,9 @@ impl StatStore {
             }
             crate::fault::point("page_fold");
             let before = table.frozen.left();
-            let ids = &mut layout.next_id;
-            folded.extend(fold::step(table, shape, &self.pages, ids, batch, due, pages_left)?);
+            let (next, garbage) = (&mut layout.next_id, &mut self.garbage);
+            let numbers = Numbers { next, garbage };
+            folded.extend(fold::step(table, shape, &self.pages, numbers, batch, due, pages_left)?);
             due = due.saturating_sub(before - table.frozen.left());
             if table.frozen.left() > 0 {
                 break;
@@ -295,19 +366,21 @@ impl StatStore {
     }
 
     fn accept(&mut self, tables: Vec<Table>, layout: Layout, folded: Folded) {
-        folded.written.iter().for_each(|(page, rows)| self.pages.keep(*page, rows));
+        for (page, written) in &folded.written {
+            self.pages.keep(*page, &written.rows);
+        }
         self.tables = tables;
         self.layout = layout;
     }
 
-    fn shape(&self, number: usize) -> Shape {
+    pub(super) fn shape(&self, number: usize) -> Shape {
         let windowed = self.models[self.model_of(number)].model.window_s.is_some();
         Shape { table: number as u16, windowed }
     }
 }
 
 impl Folded {
-    fn extend(&mut self, other: Self) {
+    pub(super) fn extend(&mut self, other: Self) {
         self.freed.extend(other.freed);
         self.written.extend(other.written);
         self.parts += other.parts;

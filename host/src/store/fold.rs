@@ -3,12 +3,15 @@
 //! Only touched pages are written, each under a new number; a step folds a bounded number of rows,
 //! so that the work of a large fold is spread over many commits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use statmill_plugin_api::encoding::key_window;
 
 use super::StoreError;
 use super::directory::{self, Directory, Entry, Leaf, Place};
+use super::garbage::Numbers;
 use super::index::is_gone;
 use super::kv::Batch;
 use super::pages::{self, Pages};
@@ -24,17 +27,23 @@ const GROUP_BYTES: usize = 256 << 10;
 pub(crate) struct Folded {
     /// Pages that no directory names any more, with their parts.
     pub(crate) freed: Vec<(u64, u32)>,
-    /// Pages that were made.
-    pub(crate) written: Vec<(u64, Arc<RowSet>)>,
+    /// Pages that were made, by number.
+    pub(crate) written: FxHashMap<u64, Written>,
     /// Their number, a page of one long row counted by its parts.
     pub(crate) parts: usize,
+}
+
+/// A page that was made.
+pub(crate) struct Written {
+    pub(crate) parts: u32,
+    pub(crate) rows: Arc<RowSet>,
 }
 
 impl Folded {
     /// Reads a page that may be one of those that are not stored yet.
     fn read(&self, store: &Pages, entry: &Entry) -> Result<Arc<RowSet>, StoreError> {
-        let own = self.written.binary_search_by_key(&entry.page, |(page, _)| *page);
-        own.map_or_else(|_| store.read(entry), |at| Ok(self.written[at].1.clone()))
+        let own = self.written.get(&entry.page);
+        own.map_or_else(|| store.read(entry), |written| Ok(written.rows.clone()))
     }
 }
 
@@ -50,63 +59,116 @@ pub(crate) fn step(
     table: &mut Table,
     shape: Shape,
     store: &Pages,
-    ids: &mut u64,
+    mut numbers: Numbers<'_>,
     batch: &mut Batch,
     rows: usize,
     most_pages: usize,
 ) -> Result<Folded, StoreError> {
-    let mut folded = Folded::default();
-    let mut edit = Edit::new(&table.directory);
     let frozen = table.frozen.rows.clone();
-    let goal = table.frozen.start.saturating_add(rows.max(1));
-    let mut start = table.frozen.start;
-    while start < frozen.len().min(goal) && folded.parts < most_pages {
-        let mut place = edit.covering(frozen.key(start));
+    let range = table.frozen.start..table.frozen.start.saturating_add(rows.max(1));
+    let mut folding = Folding::new(table, shape, store);
+    table.frozen.start = folding.fold(&frozen, range, &mut numbers, batch, most_pages)?;
+    let (directory, folded) = folding.finish(batch, numbers.next);
+    table.directory = Arc::new(directory);
+    Ok(folded)
+}
+
+/// A table's pages while rows go into them.
+pub(crate) struct Folding<'a> {
+    shape: Shape,
+    kind: Kind,
+    floor_us: Option<i64>,
+    store: &'a Pages,
+    edit: Edit,
+    pub(crate) folded: Folded,
+}
+
+impl<'a> Folding<'a> {
+    pub(crate) fn new(table: &Table, shape: Shape, store: &'a Pages) -> Self {
+        Self {
+            shape,
+            kind: table.kind,
+            floor_us: table.floor_us,
+            store,
+            edit: Edit::new(&table.directory),
+            folded: Folded::default(),
+        }
+    }
+
+    /// Folds rows from the start of `range` on, until its end is reached or `most_pages` are written, at
+    /// least one page's worth; returns the row it came to, which may lie behind the end.
+    pub(crate) fn fold(
+        &mut self,
+        rows: &RowSet,
+        range: Range<usize>,
+        numbers: &mut Numbers<'_>,
+        batch: &mut Batch,
+        most_pages: usize,
+    ) -> Result<usize, StoreError> {
+        let most = self.folded.parts + most_pages;
+        let mut start = range.start;
+        while start < rows.len().min(range.end) && self.folded.parts < most {
+            start = self.fold_page(rows, start, numbers, batch)?;
+        }
+        Ok(start)
+    }
+
+    /// Folds the rows from `start` on that belong into the place of one page; returns their end.
+    fn fold_page(
+        &mut self,
+        rows: &RowSet,
+        start: usize,
+        numbers: &mut Numbers<'_>,
+        batch: &mut Batch,
+    ) -> Result<usize, StoreError> {
+        let Self { shape, kind, floor_us, store, ref mut edit, ref mut folded } = *self;
+        let mut place = edit.covering(rows.key(start));
         let next = place.and_then(|place| edit.next_key(place));
-        let mut end = next.map_or(frozen.len(), |next| frozen.seek(start, next));
-        end = end.min(frozen.some(start, GROUP_ROWS, GROUP_BYTES));
+        let mut end = next.map_or(rows.len(), |next| rows.seek(start, next));
+        end = end.min(rows.some(start, GROUP_ROWS, GROUP_BYTES));
         let mut old = place.map(|place| edit.entry(place).clone());
         let page = old.as_ref().map(|entry| folded.read(store, entry)).transpose()?;
-        let kept = |key: &[u8]| {
-            !shape.windowed || table.floor_us.is_none_or(|floor| key_window(key) >= floor)
-        };
-        let mut merged = merge(page.as_deref(), &frozen, start..end, table.kind, kept);
-        if table.kind == Kind::Index && page.as_ref().is_some_and(|page| page.same_keys(&merged)) {
-            start = end;
-            continue;
+        let kept =
+            |key: &[u8]| !shape.windowed || floor_us.is_none_or(|floor| key_window(key) >= floor);
+        let mut merged = merge(page.as_deref(), rows, start..end, kind, kept);
+        if kind == Kind::Index && page.as_ref().is_some_and(|page| page.same_keys(&merged)) {
+            return Ok(end);
         }
         let at_end = next.is_none();
         // Entries that are gone leave pages with few: those go to the page before.
-        if table.kind == Kind::Index
+        if kind == Kind::Index
             && pages::filled(&merged) < pages::PAGE_ROOM / 4
             && let (Some(emptied), Some(entry)) = (place, old.take())
         {
             folded.freed.push((entry.page, entry.parts));
-            edit.replace(Some(emptied), Vec::new(), ids);
+            edit.replace(Some(emptied), Vec::new(), numbers.next);
             place = (!merged.is_empty()).then(|| edit.covering(merged.key(0))).flatten();
             old = place.map(|place| edit.entry(place).clone());
             if let Some(entry) = &old {
                 let before = folded.read(store, entry)?;
-                merged = merge(Some(&before), &merged, 0..merged.len(), table.kind, kept);
+                merged = merge(Some(&before), &merged, 0..merged.len(), kind, kept);
             }
         }
         let appended =
-            at_end && page.as_ref().is_none_or(|page| page.key(page.len() - 1) < frozen.key(start));
+            at_end && page.as_ref().is_none_or(|page| page.key(page.len() - 1) < rows.key(start));
         let mut entries = Vec::new();
         for range in pages::cut(&merged, 0, !appended) {
-            let page = directory::next_id(ids);
+            let page = numbers.page();
             let (entry, rows) = write_page(batch, page, &merged, range, shape.windowed);
-            folded.parts += entry.parts as usize;
-            folded.written.push((page, rows));
+            let parts = entry.parts;
+            folded.parts += parts as usize;
+            folded.written.insert(entry.page, Written { parts, rows });
             entries.push(entry);
         }
         folded.freed.extend(old.map(|entry| (entry.page, entry.parts)));
-        edit.replace(place, entries, ids);
-        start = end;
+        edit.replace(place, entries, numbers.next);
+        Ok(end)
     }
-    table.directory = Arc::new(edit.finish(batch, shape.table, ids));
-    table.frozen.start = start;
-    Ok(folded)
+
+    /// Writes the directory that names the pages.
+    pub(crate) fn finish(self, batch: &mut Batch, ids: &mut u64) -> (Directory, Folded) {
+        (self.edit.finish(batch, self.shape.table, ids), self.folded)
+    }
 }
 
 /// Takes the pages that lie wholly below the floor out of the directory.
@@ -142,13 +204,14 @@ pub(crate) fn drop_below_floor(
 fn merge(
     page: Option<&RowSet>,
     frozen: &RowSet,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     kind: Kind,
     kept: impl Fn(&[u8]) -> bool,
 ) -> RowSet {
-    let mut merged = RowSetBuilder::default();
     let none = RowSet::default();
     let page = page.unwrap_or(&none);
+    let bytes = page.bytes_in(0..page.len()) + frozen.bytes_in(range.clone());
+    let mut merged = RowSetBuilder::with_capacity(page.len() + range.len(), bytes);
     let mut old = 0;
     for row in range {
         let key = frozen.key(row);
@@ -175,19 +238,19 @@ fn merge(
 
 fn write_page(
     batch: &mut Batch,
-    page: u64,
+    (page, parts_before): (u64, u32),
     rows: &RowSet,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     windowed: bool,
 ) -> (Entry, Arc<RowSet>) {
-    let mut writer = RowWriter::default();
-    let mut kept = RowSetBuilder::default();
+    let mut writer = RowWriter::after(Vec::new(), pages::PAGE_ROOM);
+    let mut kept = RowSetBuilder::with_capacity(range.len(), rows.bytes_in(range.clone()));
     let last = range.end - 1;
     for row in range.clone() {
         writer.push(rows.key(row), rows.value(row), false);
         kept.push(rows.key(row), rows.value(row), false);
     }
-    let parts = pages::write(batch, page, &writer.bytes);
+    let parts = pages::write(batch, page, &writer.bytes, parts_before);
     let last_window_us = if windowed { key_window(bare(rows.key(last))) } else { 0 };
     let first_key = rows.key(range.start).into();
     let entry = Entry { first_key, page, parts, rows: range.len() as u32, last_window_us };

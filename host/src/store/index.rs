@@ -208,8 +208,7 @@ impl<'a> Entries<'a> {
         let bytes = keys.len() + self.entries.len();
         let mut rows = RowSetBuilder::with_capacity(self.entries.len(), bytes);
         for entry in &self.entries {
-            // Entries are found by their order, never by a hash.
-            let Ok(()) = rows.push_with(&keys[entry.key.clone()], 0, entry.fresh, |out| {
+            let Ok(()) = rows.push_with(&keys[entry.key.clone()], entry.fresh, |out| {
                 out.push(entry.length);
                 Ok::<_, std::convert::Infallible>(())
             });

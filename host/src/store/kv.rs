@@ -78,6 +78,11 @@ impl Batch {
         self.changes.push((key, None));
     }
 
+    /// Adds the changes of `other` behind its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.changes.append(&mut other.changes);
+    }
+
     /// Nothing to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {

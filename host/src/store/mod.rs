@@ -7,6 +7,7 @@
 //! The layout is written in `docs/store-format.md`.
 
 mod aside;
+mod bulk;
 mod changes;
 mod chunks;
 mod commit;
@@ -32,6 +33,7 @@ mod ranked;
 mod record;
 mod reindex;
 mod rows;
+mod runs;
 mod scan;
 mod sled;
 mod snapshot;

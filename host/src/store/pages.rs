@@ -63,9 +63,9 @@ impl Pages {
     }
 }
 
-/// Writes a page; returns the number of its parts.
-pub(crate) fn write(batch: &mut Batch, page: u64, body: &[u8]) -> u32 {
-    chunks::put(batch, &page_key(page), body)
+/// Writes a page where one of `before` parts was; returns the number of its parts.
+pub(crate) fn write(batch: &mut Batch, page: u64, body: &[u8], before: u32) -> u32 {
+    chunks::replace(batch, &page_key(page), body, before)
 }
 
 /// Removes a page.
@@ -138,15 +138,24 @@ impl PageCache {
         Some(rows)
     }
 
+    /// In the place of what another page of that number held.
     fn put(&self, id: (u32, u64), rows: Arc<RowSet>) {
-        self.halves.lock().insert(id, rows, self.half_bytes);
+        let mut halves = self.halves.lock();
+        halves.remove(id);
+        halves.insert(id, rows, self.half_bytes);
     }
 }
 
 impl Halves {
+    fn remove(&mut self, id: (u32, u64)) {
+        self.old.remove(&id);
+        if let Some(rows) = self.young.remove(&id) {
+            self.young_bytes -= cost(&rows);
+        }
+    }
+
     fn insert(&mut self, id: (u32, u64), rows: Arc<RowSet>, half_bytes: usize) {
-        const ENTRY: usize = 96;
-        let bytes = rows.bytes() + ENTRY;
+        let bytes = cost(&rows);
         // A page of one huge row is not worth all others.
         if bytes > half_bytes / 4 {
             return;
@@ -159,4 +168,10 @@ impl Halves {
             self.young_bytes += bytes;
         }
     }
+}
+
+/// What a page takes in the cache.
+fn cost(rows: &RowSet) -> usize {
+    const ENTRY: usize = 96;
+    rows.bytes() + ENTRY
 }

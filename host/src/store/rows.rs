@@ -5,13 +5,10 @@
 //! value length * 2 + fresh, value`; numbers are LEB128.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use hashbrown::HashTable;
 use statmill_plugin_api::encoding::leb128;
 use xxhash_rust::xxh3::xxh3_64;
-
-use super::index::is_gone;
 
 /// Bytes of the shard behind each stored key.
 pub(crate) const SHARD: usize = 2;
@@ -38,8 +35,6 @@ struct RowAt {
     value: u32,
     /// Number of fresh rows before this one.
     fresh_before: u32,
-    /// Of the key.
-    hash: u32,
 }
 
 /// Hash of a key, as rows are found by.
@@ -105,6 +100,12 @@ impl RowSet {
         end.max(start + 1)
     }
 
+    /// Bytes of the keys and values of `range`.
+    pub(crate) fn bytes_in(&self, range: Range<usize>) -> usize {
+        let start = |row: usize| self.rows.get(row).map_or(self.bytes.len(), |at| at.start);
+        start(range.end).saturating_sub(start(range.start))
+    }
+
     /// Are both of the same keys?
     pub(crate) fn same_keys(&self, other: &Self) -> bool {
         self.len() == other.len() && (0..self.len()).all(|row| self.key(row) == other.key(row))
@@ -118,7 +119,7 @@ impl RowSet {
 
     /// Makes a run of it, in which rows can be found by hash.
     pub(crate) fn indexed(mut self) -> Self {
-        let hash = |&row: &u32| spread(self.rows[row as usize].hash);
+        let hash = |&row: &u32| spread(hash(self.key(row as usize)));
         let mut index = HashTable::with_capacity(self.rows.len());
         for row in 0..self.rows.len() as u32 {
             index.insert_unique(hash(&row), row, hash);
@@ -153,7 +154,7 @@ impl RowSetBuilder {
 
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8], fresh: bool) {
         debug_assert!(self.0.is_empty() || self.0.key(self.0.len() - 1) < key);
-        let Ok(()) = self.push_with(key, hash(key), fresh, |bytes| {
+        let Ok(()) = self.push_with(key, fresh, |bytes| {
             bytes.extend_from_slice(value);
             Ok::<_, std::convert::Infallible>(())
         });
@@ -169,7 +170,6 @@ impl RowSetBuilder {
     pub(crate) fn push_with<E>(
         &mut self,
         key: &[u8],
-        hash: u32,
         fresh: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -180,19 +180,20 @@ impl RowSetBuilder {
             self.0.bytes.truncate(start);
             return written;
         }
-        let value = (self.0.bytes.len() - start - key.len()) as u32;
-        self.0.rows.push(RowAt {
-            start,
-            key: key.len() as u32,
-            value,
-            fresh_before: self.0.fresh,
-            hash,
-        });
-        self.0.fresh += u32::from(fresh);
+        self.end_row(start, key.len(), fresh);
         Ok(())
     }
 
-    fn copy(&mut self, from: &RowSet, row: usize, fresh: bool) {
+    /// The bytes from `start` on are a row, the first `key` of them its key.
+    fn end_row(&mut self, start: usize, key: usize, fresh: bool) {
+        let value = (self.0.bytes.len() - start - key) as u32;
+        let fresh_before = self.0.fresh;
+        self.0.rows.push(RowAt { start, key: key as u32, value, fresh_before });
+        self.0.fresh += u32::from(fresh);
+    }
+
+    /// Appends a row of another set.
+    pub(crate) fn copy(&mut self, from: &RowSet, row: usize, fresh: bool) {
         let at = from.rows[row];
         let start = self.0.bytes.len();
         let end = at.start + at.key as usize + at.value as usize;
@@ -218,70 +219,6 @@ pub(crate) enum Kind {
     Rows,
     /// Entries of an index, some of which say that they are gone.
     Index,
-}
-
-/// Lays `new` over `old`; rows of `new` win, and a row fresh in either is fresh. An entry of an index
-/// that came and went above all layers that could hold it is left out.
-pub(crate) fn overlay(old: &RowSet, new: &RowSet, kind: Kind) -> RowSet {
-    let (rows, bytes) = (old.len() + new.len(), old.bytes.len() + new.bytes.len());
-    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
-    let mut i = 0;
-    for j in 0..new.len() {
-        let end = old.seek(i, new.key(j));
-        (i..end).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
-        let same = end < old.len() && old.key(end) == new.key(j);
-        let was_fresh = same && old.is_fresh(end);
-        if kind == Kind::Rows || !was_fresh || !is_gone(new.value(j)) {
-            merged.copy(new, j, new.is_fresh(j) || was_fresh);
-        }
-        i = end + usize::from(same);
-    }
-    (i..old.len()).for_each(|row| merged.copy(old, row, old.is_fresh(row)));
-    merged.finish()
-}
-
-/// Lays many over each other, oldest first, as [`overlay`] would one after the other, and makes a run of
-/// them: each row is copied once.
-pub(crate) fn overlay_all(sets: &[RowSet], kind: Kind) -> RowSet {
-    let rows = sets.iter().map(RowSet::len).sum();
-    let mut order: Vec<(u32, u32)> = Vec::with_capacity(rows);
-    for (set, rows) in sets.iter().enumerate() {
-        order.extend((0..rows.len()).map(|row| (set as u32, row as u32)));
-    }
-    let key = |&(set, row): &(u32, u32)| sets[set as usize].key(row as usize);
-    // Stable: of equal keys the newest is the last; and quick, for each set is in order already.
-    order.sort_by(|a, b| key(a).cmp(key(b)));
-    let bytes = sets.iter().map(|rows| rows.bytes.len()).sum();
-    let mut merged = RowSetBuilder::with_capacity(rows, bytes);
-    for same in order.chunk_by(|a, b| key(a) == key(b)) {
-        let fresh = same.iter().any(|&(set, row)| sets[set as usize].is_fresh(row as usize));
-        let (set, row) = same[same.len() - 1];
-        let (newest, row) = (&sets[set as usize], row as usize);
-        if kind == Kind::Rows || !fresh || !is_gone(newest.value(row)) {
-            merged.copy(newest, row, fresh);
-        }
-    }
-    let merged = merged.finish();
-    if kind == Kind::Rows { merged.indexed() } else { merged }
-}
-
-/// Puts `newest` on a stack of runs, oldest first, merging so that each is at least twice as long
-/// as the next: lookups see few runs, and a row is copied a logarithmic number of times.
-pub(crate) fn stack(runs: &mut Vec<Arc<RowSet>>, newest: RowSet, kind: Kind) {
-    if newest.is_empty() {
-        return;
-    }
-    let mut newest = newest;
-    // Only the last of the merges is looked into.
-    while let Some(last) = runs.last().filter(|last| last.len() < 2 * newest.len()) {
-        newest = overlay(last, &newest, kind);
-        runs.pop();
-    }
-    // Entries of an index are never looked up by their key.
-    let newest = if kind == Kind::Rows { newest.indexed() } else { newest };
-    if !newest.is_empty() {
-        runs.push(Arc::new(newest));
-    }
 }
 
 /// Appends rows to bytes, sharing what a key has in common with the one before.
@@ -321,29 +258,51 @@ impl RowWriter {
 
 /// Reads `rows` rows as [`RowWriter`] wrote them; `None` if they are none.
 pub(crate) fn read_rows(input: &mut &[u8], rows: u64) -> Option<RowSet> {
-    let mut set = RowSetBuilder::default();
-    let mut key = Vec::new();
+    let (mut ahead, mut bytes, mut count) = (*input, 0_usize, 0);
+    // Room for all of it at once; whether it is sound is seen below.
+    while count < rows
+        && let Some((shared, rest, value, _)) = read_row(&mut ahead)
+    {
+        bytes = bytes.checked_add(shared)?.checked_add(rest.len() + value.len())?;
+        count += 1;
+    }
+    // A row that shares much is long and takes few bytes: of bytes that are no rows, little is believed.
+    let room = bytes.min(input.len().saturating_mul(16));
+    let mut set = RowSetBuilder::with_capacity(count as usize, room);
+    let mut last = 0..0;
     for row in 0..rows {
-        let shared = usize::try_from(get_number(input)?).ok()?;
-        let rest = get_bytes(input)?;
+        let (shared, rest, value, fresh) = read_row(input)?;
+        let RowSetBuilder(RowSet { bytes, .. }) = &mut set;
+        let before = &bytes[last.clone()];
         // Ascending: the first byte that differs is greater, or the key before is a prefix.
-        let ascends = match key.get(shared) {
+        let ascends = match before.get(shared) {
             Some(byte) => rest.first() > Some(byte),
-            None => shared == key.len() && !rest.is_empty(),
+            None => shared == before.len() && !rest.is_empty(),
         };
-        if !ascends && row > 0 {
+        if (!ascends && row > 0) || shared > before.len() {
             return None;
         }
-        key.truncate(shared);
-        key.extend_from_slice(rest);
-        let length = get_number(input)?;
-        let value = input.split_off(..usize::try_from(length >> 1).ok()?)?;
-        if key.len() < SHARD || u32::try_from(key.len()).is_err() || length >> 33 != 0 {
+        let key = shared + rest.len();
+        if key < SHARD || u32::try_from(key).is_err() || u32::try_from(value.len()).is_err() {
             return None;
         }
-        set.push(&key, value, length & 1 == 1);
+        let start = bytes.len();
+        bytes.extend_from_within(last.start..last.start + shared);
+        bytes.extend_from_slice(rest);
+        bytes.extend_from_slice(value);
+        last = start..start + key;
+        set.end_row(start, key, fresh);
     }
     Some(set.finish())
+}
+
+/// Takes a row off the front: bytes shared with the key before, rest of the key, value, fresh.
+fn read_row<'a>(input: &mut &'a [u8]) -> Option<(usize, &'a [u8], &'a [u8], bool)> {
+    let shared = usize::try_from(get_number(input)?).ok()?;
+    let rest = get_bytes(input)?;
+    let length = get_number(input)?;
+    let value = input.split_off(..usize::try_from(length >> 1).ok()?)?;
+    Some((shared, rest, value, length & 1 == 1))
 }
 
 /// Takes an unsigned LEB128 number off the front.

@@ -28,15 +28,21 @@ pub enum Order {
 ///
 /// It sees the rows of its snapshot, whatever is committed meanwhile.
 pub struct Rows {
+    reading: Reading,
+    ended: bool,
+    _pin: Arc<Pin>,
+}
+
+struct Reading {
     /// Why it could not begin, until that was told.
     merge: Result<Merge, Option<StoreError>>,
     /// Rows that differ only in their shard are merged by these measures.
     shards: Option<Arc<[StoredModel]>>,
     model: usize,
+    /// The row that was merged last, and the one behind it.
+    merged: Row,
     held: Option<Row>,
     skip: u64,
-    ended: bool,
-    _pin: Arc<Pin>,
 }
 
 type Row = (Vec<u8>, Vec<u8>);
@@ -50,23 +56,31 @@ impl Rows {
         skip: u64,
         pin: Arc<Pin>,
     ) -> Self {
-        Self {
-            merge: merge.map_err(Some),
-            shards,
-            model,
-            held: None,
-            skip,
-            ended: false,
-            _pin: pin,
-        }
+        let (merge, merged) = (merge.map_err(Some), Row::default());
+        let reading = Reading { merge, shards, model, merged, held: None, skip };
+        Self { reading, ended: false, _pin: pin }
     }
 
-    fn read(&mut self) -> Result<Option<Row>, StoreError> {
+    /// As [`Iterator::next`], without a copy of the row.
+    pub fn next_row(&mut self) -> Option<Result<RowRef<'_>, StoreError>> {
+        if self.ended {
+            return None;
+        }
+        let row = self.reading.next().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+impl Reading {
+    fn next(&mut self) -> Result<Option<RowRef<'_>>, StoreError> {
         let merge = match &mut self.merge {
             Ok(merge) => merge,
             Err(error) => return error.take().map_or(Ok(None), Err),
         };
-        let Some(models) = &self.shards else { return merge.next_bare() };
+        let Some(models) = &self.shards else {
+            return Ok(merge.next_stored()?.map(|(key, value)| (bare(key), value)));
+        };
         let measures = &models[self.model].model.measures;
         loop {
             let first = match self.held.take() {
@@ -86,7 +100,8 @@ impl Rows {
                 value = merged;
             }
             if self.skip == 0 {
-                return Ok(Some((key, value)));
+                self.merged = (key, value);
+                return Ok(Some((&self.merged.0, &self.merged.1)));
             }
             self.skip -= 1;
         }
@@ -97,12 +112,7 @@ impl Iterator for Rows {
     type Item = Result<(Vec<u8>, Vec<u8>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = self.read().transpose();
-        self.ended = !matches!(row, Some(Ok(_)));
-        row
+        Some(self.next_row()?.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 }
 

@@ -17,7 +17,8 @@ use super::layout::{Layout, get_json, put_json};
 use super::models::{StoredModel, same_rows, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
-use super::rows::{Kind, RowSet, overlay, overlay_all};
+use super::rows::{Kind, RowSet};
+use super::runs::overlay_all;
 use super::snapshot::{Reader, Snapshot};
 use super::table::{Frozen, Table};
 use super::tuning::Tuning;
@@ -73,12 +74,14 @@ impl StatStore {
         let models: Arc<[StoredModel]> = stored_models(&manifest).into();
         let (mut record, record_parts): (StatRecord, u32) =
             get_json(&*tree, name, b"w")?.unwrap_or_default();
-        let (layout, layout_parts): (Layout, u32) =
+        let (mut layout, layout_parts): (Layout, u32) =
             get_json(&*tree, name, b"l")?.unwrap_or_default();
         record.floors_us.resize(models.len(), None);
         let (record, manifest) = (Arc::new(record), Arc::new(manifest));
         let pages = Pages::new(tree.clone(), name, cache.clone());
         let mut garbage = Garbage::load(&*tree, name)?;
+        // Numbers that a commit gave which never came are not given again while they wait for removal.
+        layout.next_id = layout.next_id.max(garbage.free_id());
         let indexes: Arc<[Index]> = index::resolve(name, &layout.indexes, &models)?.into();
         let nothing = Snapshot {
             manifest: manifest.clone(),
@@ -292,13 +295,12 @@ pub(super) fn count_all(table: &Table, pages: &Pages) -> Result<u64, StoreError>
     table.count(pages, &KeyBounds::default().above(table.floor_us))
 }
 
-pub(super) fn collapse(runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
-    // Newest first: the runs are short at that end.
-    let mut runs = runs.into_iter().rev();
-    let newest = runs.next().unwrap_or_default();
-    let Some(second) = runs.next() else { return newest };
-    let merged = overlay(&second, &newest, kind);
-    Arc::new(runs.fold(merged, |newer, older| overlay(&older, &newer, kind)).indexed())
+pub(super) fn collapse(mut runs: Vec<Arc<RowSet>>, kind: Kind) -> Arc<RowSet> {
+    match runs.len() {
+        0 => Arc::default(),
+        1 => runs.remove(0),
+        _ => Arc::new(overlay_all(&runs, kind)),
+    }
 }
 
 /// Stores `manifest` where one of `parts` parts was, if it is another; returns the number of its parts.

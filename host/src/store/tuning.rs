@@ -7,6 +7,8 @@ pub struct Tuning {
     pub fold_bytes: usize,
     /// Most bytes of deltas before they are folded, for statistics with many pages.
     pub fold_bytes_most: usize,
+    /// Between the two, deltas are folded once they are one part in so many of the pages' bytes.
+    pub fold_share: usize,
     /// Most deltas before they are folded: they are all read at a start.
     pub fold_deltas: u64,
     /// Most pages that one batch writes.
@@ -25,9 +27,10 @@ impl Default for Tuning {
         Self {
             fold_bytes: 1 << 20,
             fold_bytes_most: 8 << 20,
+            fold_share: 4,
             fold_deltas: 512,
             batch_pages: 256,
-            cache_bytes: 32 << 20,
+            cache_bytes: 8 << 20,
             verify: false,
             shard: 0,
         }

@@ -1,13 +1,14 @@
 //! One fixture and the facts about the store.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bulk;
 mod crash;
 mod indexes;
 mod portability;
 mod rows;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -51,6 +52,7 @@ fn restless() -> Tuning {
     Tuning {
         fold_bytes: 20_000,
         fold_bytes_most: 20_000,
+        fold_share: 16,
         fold_deltas: 6,
         batch_pages: 2,
         cache_bytes: 40_000,
@@ -191,6 +193,18 @@ fn keeping(store: &Arc<dyn Store>) -> Database {
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::default())
+}
+
+/// Numbers of the pages that the directories name.
+fn named_pages(stat: &StatStore) -> BTreeSet<u64> {
+    let leaves = stat.tables.iter().flat_map(|table| table.directory.leaves());
+    leaves.flat_map(|leaf| &leaf.entries).map(|entry| entry.page).collect()
+}
+
+/// Number of the page that is stored under `key`, if one is.
+fn stored_page(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(b"g/")?.first_chunk()?;
+    Some(u64::from_be_bytes(*number))
 }
 
 fn assert_no_blobs(folder: &Path) {

@@ -76,6 +76,8 @@ proptest! {
     fn rows_are_those_of_ordered_maps(steps in steps()) {
         let store = memory();
         take_steps(&steps, || keeping(&store));
+        let store = memory();
+        take_steps(&steps, || bulk::keeping_hastily(&store));
     }
 }
 

@@ -16,6 +16,19 @@ pub(super) trait Classify: Copy {
     // The marks are joined in here: vectors that live on after a branch, the compiler takes apart byte by byte.
     fn masks<const COMMAS: bool>(self, block: &[u8; 64]) -> Masks;
 
+    /// Writes the position of each bit of `bits` plus `start` to the front of `room`, ascending; what comes
+    /// after them is void.
+    #[inline(always)]
+    fn positions(self, mut bits: u64, start: u32, room: &mut [u32; 64]) {
+        for position in room {
+            if bits == 0 {
+                break;
+            }
+            *position = start + bits.trailing_zeros();
+            bits &= bits - 1;
+        }
+    }
+
     /// Bit `n` of the result is the parity of the bits `0..=n`.
     fn prefix_xor(self, bits: u64) -> u64;
 }

@@ -16,9 +16,6 @@ use crate::project::strings::Strings;
 /// Blocks of 64 bytes that are classified before what was found in them is gone through: few enough for
 /// the positions to stay in the nearest cache, and to bound them whatever a message is made of.
 const STRETCH: usize = 64;
-/// Positions written at once, however few there are.
-const WRITTEN: usize = 8;
-
 /// Scans messages one after the other; its room is used again.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
@@ -137,7 +134,7 @@ impl Scanner {
         }
         self.around.clear();
         self.strings.begin(text.len());
-        self.marks.resize(STRETCH * 64 + WRITTEN, 0);
+        self.marks.resize((STRETCH + 1) * 64, 0);
         let (blocks, rest) = text.as_chunks::<64>();
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
@@ -189,7 +186,7 @@ impl Scanner {
         block: &[u8; 64],
         word: usize,
         carry: &mut Carry,
-        mut count: usize,
+        count: usize,
     ) -> usize {
         let masks = if V::ELEMENTS {
             classify.masks::<true>(block)
@@ -208,21 +205,10 @@ impl Scanner {
             carry.is_stray = true;
             marks &= (stray & stray.wrapping_neg()) - 1;
         }
-        let end = count + marks.count_ones() as usize;
-        let start = (word * 64) as u32;
-        loop {
-            // Most blocks have less: what is written too much is written over.
-            if let Some(room) = self.marks[count..].first_chunk_mut::<WRITTEN>() {
-                for mark in room {
-                    *mark = start + marks.trailing_zeros();
-                    marks &= marks.wrapping_sub(1);
-                }
-            }
-            count += WRITTEN;
-            if count >= end {
-                return end;
-            }
+        if let Some(room) = self.marks[count..].first_chunk_mut() {
+            classify.positions(marks, (word * 64) as u32, room);
         }
+        count + marks.count_ones() as usize
     }
 
     /// Goes through the first `count` marks; tells where the message ends if it does so there.

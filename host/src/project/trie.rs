@@ -62,20 +62,15 @@ impl Node {
     }
 
     /// The child whose key stands before a quote, where `tail` are the eight bytes before that (as
-    /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest, if only the opening quote where it
-    /// is told that the tail has said all. Most keys are not wanted, and their tails tell so at once. A
-    /// key with a quote, a backslash or a control never stands there as it is.
+    /// [`u64::from_le_bytes`] reads them) and `is_key` knows the rest. Most keys are not wanted, and their
+    /// tails tell so at once. A key with a quote, a backslash or a control never stands there as it is.
     #[inline(always)]
-    pub(super) fn child_by_tail(
-        &self,
-        tail: u64,
-        is_key: impl Fn(&[u8], bool) -> bool,
-    ) -> Option<usize> {
+    pub(super) fn child_by_tail(&self, tail: u64, is_key: impl Fn(&[u8]) -> bool) -> Option<usize> {
         if self.filter & filter_bit(tail) == 0 {
             return None;
         }
         for child in &self.children {
-            if tail & child.mask == child.tail && is_key(&child.key, child.key.len() < 8) {
+            if tail & child.mask == child.tail && is_key(&child.key) {
                 return Some(child.node);
             }
         }

@@ -209,16 +209,20 @@ impl<'a, const ELEMENTS: bool> Walk<'a, ELEMENTS> {
     #[inline(always)]
     fn child_before(&mut self, strings: &Strings, node: usize, colon: usize) -> Option<usize> {
         let text = self.text;
-        let (end, tail) = match text[..colon].last_chunk() {
-            Some(&[a, b, c, d, e, f, g, h, b'"']) => {
-                (colon - 1, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+        let (end, tail) = match text[..colon].split_last() {
+            Some((b'"', before)) if let Some(&tail) = before.last_chunk() => {
+                (colon - 1, u64::from_le_bytes(tail))
             }
             _ => distant_key(&text[..colon])?,
         };
-        // A quote that stands where the key must begin is no part of a longer string.
-        let is_key = |key: &[u8], is_told: bool| {
-            (is_told || text[..end].ends_with(key))
-                && end.checked_sub(1 + key.len()).is_some_and(|quote| strings.is_quote(quote))
+        // A quote that stands where the key must begin is no part of a longer string. The tail has told
+        // the last seven bytes and more.
+        let is_key = |key: &[u8]| {
+            let Some(quote) = end.checked_sub(1 + key.len()) else { return false };
+            let found = &text[quote + 1..end];
+            found.first_chunk::<8>() == key.first_chunk::<8>()
+                && (key.len() < 16 || found == key)
+                && strings.is_quote(quote)
         };
         let child = self.nodes[node].child_by_tail(tail, is_key);
         if child.is_some() || !strings.has_escapes() || is_short_and_plain(tail) {

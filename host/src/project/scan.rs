@@ -16,6 +16,7 @@ use crate::project::strings::Strings;
 /// Blocks of 64 bytes that are classified before what was found in them is gone through: few enough for
 /// the positions to stay in the nearest cache, and to bound them whatever a message is made of.
 const STRETCH: usize = 64;
+
 /// Scans messages one after the other; its room is used again.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
@@ -205,6 +206,7 @@ impl Scanner {
             carry.is_stray = true;
             marks &= (stray & stray.wrapping_neg()) - 1;
         }
+        // There is room for one block more than a stretch can have.
         if let Some(room) = self.marks[count..].first_chunk_mut() {
             classify.positions(marks, (word * 64) as u32, room);
         }

@@ -98,49 +98,38 @@ pub(super) mod x86_64 {
         }
     }
 
-    /// [`Scanner::scan_with`], compiled for the features of [`Avx2`].
-    pub(super) fn scan_avx2(
-        avx2: Avx2,
-        scanner: &mut Scanner,
-        text: &[u8],
-        max_depth: usize,
-        visit: &mut impl Visit,
-    ) -> Result<(), Reject> {
-        #[target_feature(enable = "avx2,pclmulqdq,popcnt,bmi1,bmi2")]
-        fn scan(
-            avx2: Avx2,
-            scanner: &mut Scanner,
-            text: &[u8],
-            max_depth: usize,
-            visit: &mut impl Visit,
-        ) -> Result<(), Reject> {
-            scanner.scan_with(avx2, text, max_depth, visit)
-        }
-        // SAFETY: an `Avx2` exists only where the features were detected.
-        unsafe { scan(avx2, scanner, text, max_depth, visit) }
+    /// A function that is [`Scanner::scan_with`] compiled for the features of a unit.
+    macro_rules! scan_compiled_for {
+        ($name:ident, $unit:ty, $features:literal) => {
+            pub(super) fn $name(
+                unit: $unit,
+                scanner: &mut Scanner,
+                text: &[u8],
+                max_depth: usize,
+                visit: &mut impl Visit,
+            ) -> Result<(), Reject> {
+                #[target_feature(enable = $features)]
+                fn scan(
+                    unit: $unit,
+                    scanner: &mut Scanner,
+                    text: &[u8],
+                    max_depth: usize,
+                    visit: &mut impl Visit,
+                ) -> Result<(), Reject> {
+                    scanner.scan_with(unit, text, max_depth, visit)
+                }
+                // SAFETY: a value of the unit exists only where the features were detected.
+                unsafe { scan(unit, scanner, text, max_depth, visit) }
+            }
+        };
     }
 
-    /// [`Scanner::scan_with`], compiled for the features of [`Avx512`].
-    pub(super) fn scan_avx512(
-        avx512: Avx512,
-        scanner: &mut Scanner,
-        text: &[u8],
-        max_depth: usize,
-        visit: &mut impl Visit,
-    ) -> Result<(), Reject> {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,pclmulqdq,popcnt,bmi1,bmi2")]
-        fn scan(
-            avx512: Avx512,
-            scanner: &mut Scanner,
-            text: &[u8],
-            max_depth: usize,
-            visit: &mut impl Visit,
-        ) -> Result<(), Reject> {
-            scanner.scan_with(avx512, text, max_depth, visit)
-        }
-        // SAFETY: an `Avx512` exists only where the features were detected.
-        unsafe { scan(avx512, scanner, text, max_depth, visit) }
-    }
+    scan_compiled_for!(scan_avx2, Avx2, "avx2,pclmulqdq,popcnt,bmi1,bmi2");
+    scan_compiled_for!(
+        scan_avx512,
+        Avx512,
+        "avx512f,avx512bw,avx512vbmi2,avx2,pclmulqdq,popcnt,bmi1,bmi2"
+    );
 
     impl Classify for Sse2 {
         #[inline(always)]

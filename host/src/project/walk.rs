@@ -155,7 +155,7 @@ impl<const ELEMENTS: bool> Visit for Walk<'_, ELEMENTS> {
     fn member(&mut self, strings: &Strings, place: Place, colon: usize) {
         // A colon without a key before it is nobody's.
         if let Some(child) = self.child_before(strings, place.node(), colon) {
-            self.expect(child, colon + 1);
+            self.comes_next(child, colon + 1);
         }
     }
 
@@ -166,7 +166,7 @@ impl<const ELEMENTS: bool> Visit for Walk<'_, ELEMENTS> {
         let number = self.seen[node].commas as usize;
         let elements = &self.nodes[node].elements;
         if let Ok(found) = elements.binary_search_by_key(&number, |&(wanted, _)| wanted) {
-            self.expect(elements[found].1, comma + 1);
+            self.comes_next(elements[found].1, comma + 1);
         }
     }
 
@@ -180,13 +180,13 @@ impl<'a, const ELEMENTS: bool> Walk<'a, ELEMENTS> {
     /// At the start of a message, of which nothing has been `seen`.
     fn new(text: &'a [u8], nodes: &'a [Node], seen: &'a mut [Seen], key: &'a mut Vec<u8>) -> Self {
         let mut walk = Self { text, nodes, seen, key, expected: (0, 0) };
-        walk.expect(0, 0);
+        walk.comes_next(0, 0);
         walk
     }
 
     /// The value of `node` comes next, at or after `from`.
     #[inline(always)]
-    fn expect(&mut self, node: usize, from: usize) {
+    fn comes_next(&mut self, node: usize, from: usize) {
         if self.seen[node].is_there != 0 {
             // The last of equal keys wins, with everything below it.
             self.seen[node + 1..self.nodes[node].end].fill(Seen::default());
@@ -195,12 +195,12 @@ impl<'a, const ELEMENTS: bool> Walk<'a, ELEMENTS> {
         self.expected = (node, from);
     }
 
-    /// Expects element 0 of an array that has one; what is in it begins at `from`.
+    /// Element 0 of an array that has one comes next; what is in the array begins at `from`.
     fn first_element(&mut self, node: usize, from: usize) {
         if let Some(&(0, child)) = self.nodes[node].elements.first()
             && self.text[from..].iter().find(|byte| !is_blank(**byte)) != Some(&b']')
         {
-            self.expect(child, from);
+            self.comes_next(child, from);
         }
     }
 

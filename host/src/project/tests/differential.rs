@@ -5,7 +5,7 @@ use serde_json::Value;
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::documents::{damaged, fields, message};
-use super::{Cell, cells, project, projection, records};
+use super::{Cell, cell_of, cells, project, projection, records};
 use crate::log::LogId;
 use crate::project::simd::Unit;
 use crate::project::{
@@ -29,12 +29,8 @@ fn expected(document: &Value, pointer: &str, kind: FieldKind) -> Cell {
         return Cell::Null;
     }
     let cell = match kind {
-        FieldKind::Sym | FieldKind::Str => value.as_str().map(|text| Cell::Text(text.into())),
-        FieldKind::Int => value.as_i64().map(Cell::Int),
-        FieldKind::Num => value.as_f64().map(|num| Cell::Num(num.to_bits())),
-        FieldKind::Bool => value.as_bool().map(Cell::Bool),
         FieldKind::Raw | FieldKind::Doc => Some(Cell::Raw(value.to_string().into_bytes())),
-        FieldKind::Time => None,
+        _ => cell_of(value, kind),
     };
     cell.unwrap_or(Cell::WrongType)
 }

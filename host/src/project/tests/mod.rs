@@ -8,6 +8,7 @@ mod tables;
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use statmill_plugin_api::abi::{span, state};
 use statmill_plugin_api::manifest::FieldKind;
 
@@ -26,6 +27,18 @@ enum Cell {
     Num(u64),
     Bool(bool),
     Raw(Vec<u8>),
+}
+
+/// The cell of that kind for a value that serde_json read; none where it is of another type, and for kinds
+/// that take more than the value.
+fn cell_of(value: &Value, kind: FieldKind) -> Option<Cell> {
+    match kind {
+        FieldKind::Sym | FieldKind::Str => value.as_str().map(|text| Cell::Text(text.into())),
+        FieldKind::Int => value.as_i64().map(Cell::Int),
+        FieldKind::Num => value.as_f64().map(|num| Cell::Num(num.to_bits())),
+        FieldKind::Bool => value.as_bool().map(Cell::Bool),
+        FieldKind::Raw | FieldKind::Doc | FieldKind::Time => None,
+    }
 }
 
 fn records(texts: &[&[u8]]) -> Records {

@@ -8,7 +8,7 @@ use statmill_plugin_api::manifest::FieldKind;
 use super::oracle::{Outcome, Row};
 use super::pieces::{Kind, Piece, pieces};
 use super::wanted::{Fields, Wanted, tokens};
-use crate::project::tests::Cell;
+use crate::project::tests::{Cell, cell_of};
 use crate::project::{Mapping, Reject, time};
 
 /// The verdict of the structure alone, byte by byte: one object, brackets balanced, strings closed, no
@@ -98,16 +98,13 @@ impl<'a> Document<'a> {
             return Cell::Null;
         }
         let cell = match kind {
-            FieldKind::Sym | FieldKind::Str => value.as_str().map(|text| Cell::Text(text.into())),
-            FieldKind::Int => value.as_i64().map(Cell::Int),
-            FieldKind::Num => value.as_f64().map(|num| Cell::Num(num.to_bits())),
-            FieldKind::Bool => value.as_bool().map(Cell::Bool),
             FieldKind::Time => self.time(pointer).map(Cell::Int),
             FieldKind::Raw | FieldKind::Doc => {
                 let raw = self.raw(pointer);
                 assert_eq!(serde_json::from_slice::<Value>(raw).ok().as_ref(), Some(value));
                 Some(Cell::Raw(raw.to_vec()))
             }
+            _ => cell_of(value, kind),
         };
         cell.unwrap_or(Cell::WrongType)
     }

@@ -4,7 +4,9 @@
 //! (`file:/var/log/bus.ndjson?map=fedmsg`). A history is a URL too. Passwords in addresses are read but
 //! never shown.
 
+mod amqp;
 mod options;
+mod zmq;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,17 +17,18 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+pub use self::amqp::{AmqpParams, Secret};
 use self::options::{Options, duration, float, integer, one_of, size, time_us};
+pub use self::zmq::{SignatureParams, ZmqParams};
 use super::LogError;
 use super::demo::DemoParams;
 use crate::config::Keep;
 use crate::config::nearest::{nearest, suggestion};
 
 /// Schemes of sources that are read now.
-const SCHEMES: [&str; 4] = ["file", "stdin", "demo", "http"];
+const SCHEMES: [&str; 7] = ["file", "stdin", "demo", "http", "zmq+tcp", "amqp", "amqps"];
 /// Schemes that are planned.
-const LATER: [&str; 7] =
-    ["zmq+tcp", "zmq", "amqp", "amqps", "datagrepper+https", "datagrepper+http", "postgres"];
+const LATER: [&str; 3] = ["datagrepper+https", "datagrepper+http", "postgres"];
 
 /// A source of messages.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +47,7 @@ pub struct SourceUrl {
     pub keep: Option<Keep>,
     /// Messages read a second at most; 0 = no limit.
     pub max_rate: u64,
-    text: String,
+    text: Secret,
 }
 
 /// The kinds of sources.
@@ -58,6 +61,10 @@ pub enum SourceKind {
     Demo(DemoParams),
     /// What is sent to `/ingest/NAME`, through a journal.
     Http(String),
+    /// A broker's queue of fedora-messaging's messages, through a journal.
+    Amqp(Box<AmqpParams>),
+    /// What fedmsg's publishers send over ZeroMQ, through a journal.
+    Zmq(Box<ZmqParams>),
 }
 
 /// Why an address makes no sense. Messages name the address without its secrets.
@@ -103,6 +110,8 @@ impl SourceUrl {
             SourceKind::Stdin => "stdin:".to_owned(),
             SourceKind::Demo(params) => format!("demo:{}", params.seed),
             SourceKind::Http(name) => format!("http:{name}"),
+            SourceKind::Amqp(params) => params.name(),
+            SourceKind::Zmq(params) => params.name(),
         }
     }
 
@@ -117,9 +126,10 @@ impl SourceUrl {
     /// # Errors
     /// As of parsing; also if the address has the option already.
     pub fn with(&self, option: &str, value: &str) -> Result<Self, SourceError> {
-        let (base, query) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        let text = &self.text.0;
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
         if Options::names(query).any(|name| name == option) {
-            let (url, option) = (redacted(&self.text), option.to_owned());
+            let (url, option) = (redacted(text), option.to_owned());
             let reason = "it is given twice, in the address and beside it".to_owned();
             return Err(SourceError::BadValue { url, option, reason });
         }
@@ -144,7 +154,7 @@ impl FromStr for SourceUrl {
             arrival_time: false,
             keep: None,
             max_rate: 0,
-            text: text.to_owned(),
+            text: Secret(text.to_owned()),
         };
         let bad_place = |reason: String| SourceError::BadPlace { url: redacted(text), reason };
         match scheme {
@@ -166,6 +176,18 @@ impl FromStr for SourceUrl {
             "http" => {
                 let options = Options::parse(text, scheme, query, &JOURNALED)?;
                 url.kind = SourceKind::Http(ingest_name(place).map_err(bad_place)?);
+                url.take_journaled(&options)?;
+            }
+            "amqp" | "amqps" => {
+                let allowed = [&amqp::OPTIONS[..], &JOURNALED].concat();
+                let options = Options::parse(text, scheme, query, &allowed)?;
+                url.kind = SourceKind::Amqp(Box::new(amqp::params(text, scheme, place, &options)?));
+                url.take_journaled(&options)?;
+            }
+            "zmq+tcp" => {
+                let allowed = [&zmq::OPTIONS[..], &JOURNALED].concat();
+                let options = Options::parse(text, scheme, query, &allowed)?;
+                url.kind = SourceKind::Zmq(Box::new(zmq::params(text, place, &options)?));
                 url.take_journaled(&options)?;
             }
             _ => {
@@ -213,7 +235,7 @@ fn demo(text: &str, query: &str) -> Result<DemoParams, SourceError> {
 impl fmt::Display for SourceUrl {
     /// Without passwords and tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(&self.text))
+        f.write_str(&redacted(&self.text.0))
     }
 }
 
@@ -326,29 +348,23 @@ fn ingest_name(place: &str) -> Result<String, String> {
     Ok(place.to_owned())
 }
 
-/// The address without what stands between `//` and `@`, and without secret options.
+/// The address without what stands between `//` and the last `@`, and without secret options.
+///
+/// A password may hold what ends it in a well-formed address: rather too much is left out than too little.
 pub(crate) fn redacted(text: &str) -> String {
-    let (base, query) = match text.split_once('?') {
-        Some((base, query)) => (base, Some(query)),
-        None => (text, None),
-    };
-    let mut shown = base.to_owned();
-    if let Some(start) = base.find("//").map(|at| at + 2) {
-        let end = base[start..].find('/').map_or(base.len(), |at| start + at);
-        if let Some(at) = base[start..end].rfind('@') {
-            shown.replace_range(start..start + at, "***");
-        }
+    let mut shown = text.to_owned();
+    if let Some(start) = text.find("//").map(|at| at + 2).filter(|_| !text.starts_with("file:"))
+        && let Some(at) = text[start..].rfind('@')
+    {
+        shown.replace_range(start..start + at, "***");
     }
-    if let Some(query) = query {
-        let secret = ["password", "token", "secret", "key"];
-        let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((name, _)) if secret.iter().any(|it| name.contains(it)) => format!("{name}=***"),
-            _ => part.to_owned(),
-        });
-        shown.push('?');
-        shown.push_str(&parts.collect::<Vec<_>>().join("&"));
-    }
-    shown
+    let Some((base, query)) = shown.split_once('?') else { return shown };
+    let secret = ["password", "token", "secret", "key"];
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if secret.iter().any(|it| name.contains(it)) => format!("{name}=***"),
+        _ => part.to_owned(),
+    });
+    format!("{base}?{}", parts.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]

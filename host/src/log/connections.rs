@@ -9,8 +9,7 @@ use parking_lot::Mutex;
 
 use super::ingest::Accepted;
 use crate::clock::now_us;
-use crate::query::status::{ConnectionState, ConnectionStatus, Fault, SourceStatus, TimeSpan};
-use crate::query::time::UtcTime;
+use crate::query::{ConnectionState, ConnectionStatus, Fault, SourceStatus, TimeSpan, UtcTime};
 
 /// Newest refusals and gaps kept; how many there were in all is counted.
 const KEPT: usize = 16;

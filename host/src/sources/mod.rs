@@ -221,7 +221,10 @@ impl Sources {
             let ends_when_asked = feeder.ends_when_asked();
             let thread = std::thread::Builder::new()
                 .name("feed".into())
-                .spawn(move || feed::run(feeder, &stopping, stop))
+                .spawn(move || {
+                    let outcome = feed::run(feeder, &stopping, stop);
+                    outcome.inspect_err(|error| tracing::error!("a source has ended: {error}"))
+                })
                 .map_err(thread)?;
             self.feeding.lock().push(Feeding { thread, ends_when_asked });
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::options::{Options, boolean, integer};
 use super::{SourceError, redacted};
@@ -89,8 +90,9 @@ impl AmqpParams {
 
     /// Name of the source: the same with and without TLS, and whoever asks.
     pub(super) fn name(&self) -> String {
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let queue = self.queue.as_deref().unwrap_or_default();
-        format!("amqp:{}/{}/{queue}", self.authority(), self.vhost.trim_start_matches('/'))
+        format!("amqp:{}/{}/{queue}", self.authority(), encoded(&self.vhost))
     }
 
     fn authority(&self) -> String {

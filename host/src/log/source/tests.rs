@@ -103,7 +103,7 @@ fn a_queue_is_named_with_its_broker() {
         external: false,
     };
     assert_eq!(amqp(text), expected);
-    assert_eq!(source(text).name(), "amqp:bus.example:5673/public/q-1");
+    assert_eq!(source(text).name(), "amqp:bus.example:5673/%2Fpublic/q-1");
     assert_eq!(expected.address(), "amqp://bus.example:5673");
     assert!(source(text).is_journaled());
 }

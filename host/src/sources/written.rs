@@ -49,3 +49,48 @@ pub(super) fn note(
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::log::connections::{Connections, Failure};
+    use crate::log::coverage::Coverage;
+    use crate::log::journal::{Journal, JournalOptions};
+    use crate::project::Mapping;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn times_without_a_connection_are_not_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = JournalOptions::default();
+        let journal = Journal::open(folder.path(), "zmq", Mapping::auto(), options).unwrap();
+        let start = now_us();
+        let connections = Arc::new(Connections::new("zmq", ["a:1".to_owned()], start));
+        journal.fed_over(Arc::clone(&connections));
+        let coverage = Arc::new(Coverage::open(folder.path()).unwrap());
+        let covered = Covered { journal, coverage: Arc::clone(&coverage) };
+
+        covered.touch(start).unwrap();
+        assert!(coverage.spans().is_empty(), "it was never connected");
+        connections.connected(0);
+        connections.missed(0, "nothing is kept");
+        covered.touch(start + SECOND).unwrap();
+        covered.touch(start + 2 * SECOND).unwrap();
+        connections.failed(0, "gone", Failure::Unknown);
+        covered.touch(start + 100 * SECOND).unwrap();
+        covered.touch(start + 101 * SECOND).unwrap();
+        assert_eq!(coverage.spans(), [start + SECOND..start + 2 * SECOND]);
+        connections.connected(0);
+        connections.missed(0, "nothing is kept");
+        covered.touch(start + 200 * SECOND).unwrap();
+        covered.pause(start + 300 * SECOND).unwrap();
+        let expected =
+            [start + SECOND..start + 2 * SECOND, start + 200 * SECOND..start + 300 * SECOND];
+        assert_eq!(coverage.spans(), expected);
+    }
+}

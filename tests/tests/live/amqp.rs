@@ -56,6 +56,35 @@ fn what_is_published_before_between_and_after_stops_is_counted_once() {
 }
 
 #[test]
+fn a_host_killed_again_and_again_while_messages_come_counts_each_once() {
+    let rabbit = Rabbit::start();
+    let (scene, mut publisher) = (scene(&rabbit), Publisher::amqp(&rabbit));
+    let mut published = Counts::new();
+    let goes_on = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| {
+            while goes_on.load(Ordering::Acquire) {
+                publish(&mut publisher, 1, &mut published);
+            }
+        });
+        for life in 0..6 {
+            let running = scene.start();
+            wait_until(|| {
+                let source = source(&running);
+                let has_come = source["received"].as_u64() > Some(life * 3);
+                has_come.then_some(()).ok_or_else(|| source.to_string())
+            });
+            running.kill();
+        }
+        goes_on.store(false, Ordering::Release);
+        publishing.join().unwrap();
+    });
+    let running = scene.start();
+    wait_counted(&running, &published);
+    assert!(running.stop());
+}
+
+#[test]
 fn a_broker_killed_in_the_middle_of_publishing_loses_and_doubles_nothing() {
     let mut rabbit = Rabbit::start();
     let (scene, mut publisher) = (scene(&rabbit), Publisher::amqp(&rabbit));

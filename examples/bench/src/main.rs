@@ -31,7 +31,7 @@ struct Args {
     /// Where the result goes; the tables go to a folder of that name with `.answers` appended.
     #[arg(long)]
     out: PathBuf,
-    /// Number of workers.
+    /// Number of workers, and of threads that project.
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Folder for the store; removed afterwards where it was made here.
@@ -122,6 +122,7 @@ fn main() -> Result<()> {
         .plugin(&plugin)
         .source(&format!("file:{}", args.file.display()))?
         .threads(args.threads)
+        .ingest_threads(args.threads)
         .once()
         .start()?;
     host.wait_finished()?;

@@ -41,6 +41,9 @@ pub(super) struct RunArgs {
     /// Number of workers; default the number of cores.
     #[arg(long)]
     threads: Option<usize>,
+    /// Threads that read messages out of one log's text at a time; default the number of cores.
+    #[arg(long, value_name = "THREADS")]
+    ingest_threads: Option<usize>,
     /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of
     /// it.
     #[arg(long)]
@@ -63,6 +66,7 @@ impl RunArgs {
             checkpoint: self.checkpoint.clone(),
             durable_every: self.durable_every.clone(),
             threads: self.threads,
+            ingest_threads: self.ingest_threads,
         };
         Ok(Config::load(self.config.as_deref(), std::env::vars(), &flags)?)
     }

@@ -13,6 +13,7 @@ mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod projectors;
 mod queue;
 mod reach;
 mod rebuild;
@@ -36,6 +37,7 @@ use statmill_plugin_api::manifest::FieldKind;
 
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+use self::projectors::{Projectors, Recipe};
 use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
@@ -45,7 +47,7 @@ pub(crate) use self::views::Views;
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
-use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
+use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
 use crate::query::{StatStatus, StatView};
 use crate::store::{Database, StatStore, StoreError};
 
@@ -57,6 +59,8 @@ const QUEUED_BATCHES: usize = 8;
 pub(crate) struct EngineOptions {
     /// Number of workers.
     pub(crate) threads: usize,
+    /// Threads that project one log at most.
+    pub(crate) ingest_threads: usize,
     /// Time between two commits of a stat.
     pub(crate) checkpoint: Duration,
     /// Time between two fsyncs of the store.
@@ -190,9 +194,13 @@ impl Engine {
         database.forget_renewed("")?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
+        // A lane's own thread is one of them.
+        let beside = options.ingest_threads.saturating_sub(1);
+        let (projectors, projector_jobs) = Projectors::new(beside);
         let context = LaneContext {
             workers: worker_sends.into(),
             dictionaries,
+            projectors,
             stopping: Arc::clone(&stopping),
         };
         let plan = resume::plan(&stats, &inputs)?;
@@ -247,6 +255,12 @@ impl Engine {
                 worker::run(&work, &commits, period);
             })?);
         }
+        for index in 0..beside {
+            let jobs = projector_jobs.clone();
+            let project = move || projectors::run(&jobs);
+            engine.threads.push(spawn(&format!("project-{index}"), project)?);
+        }
+        drop(projector_jobs);
         let shared = Arc::clone(&engine.shared);
         engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &controls))?);
 
@@ -415,7 +429,7 @@ impl Shared {
         let projection = Arc::clone(&self.projections[slot.log.mapping()]);
         let mut limits = self.options.limits;
         limits.max_ahead_us = slot.max_ahead_us.unwrap_or(limits.max_ahead_us);
-        let projector = Projector::new(projection, limits);
+        let recipe = Recipe::new(&*slot.log, projection, limits, Arc::clone(&context.dictionaries));
         let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
         let running = self.lanes.enter();
         if !Arc::ptr_eq(&lane, &slot.live) {
@@ -423,7 +437,7 @@ impl Shared {
         }
         let thread = spawn("lane", move || {
             let _running = running;
-            if let Err(error) = lane::run(&slot, &lane, projector, &context) {
+            if let Err(error) = lane::run(&slot, &lane, recipe, &context) {
                 tracing::error!(log = slot.log.name(), "{error}");
                 *slot.error.lock() = Some(error.to_string());
             }

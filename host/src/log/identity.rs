@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::project::{Envelope, Mapping};
 
-/// Members that archives add to what was sent; `headers` only where it is empty.
-const ADDED: [&str; 5] = ["source_name", "source_version", "i", "users", "packages"];
+/// Members that archives add to what was sent; `headers` and what is null only where it is empty.
+const ADDED: [&str; 6] = ["source_name", "source_version", "i", "users", "packages", "agent_name"];
 
 /// Hash of a message's identity: its id, else producer and sequence number; 0 = it has none.
 #[must_use]
@@ -90,6 +90,7 @@ struct Node<'a, 'p> {
 struct Hashed {
     hash: u128,
     empty: bool,
+    null: bool,
 }
 
 impl Hashed {
@@ -97,7 +98,7 @@ impl Hashed {
         let mut hash = Xxh3::new();
         hash.update(&[tag]);
         hash.update(bytes);
-        Self { hash: hash.digest128(), empty: false }
+        Self { hash: hash.digest128(), empty: false, null: false }
     }
 }
 
@@ -117,7 +118,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Hashed, E> {
-        Ok(Hashed { empty: true, ..Hashed::scalar(b'n', &[]) })
+        Ok(Hashed { empty: true, null: true, ..Hashed::scalar(b'n', &[]) })
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Hashed, E> {
@@ -154,7 +155,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             hash.update(&element.hash.to_le_bytes());
             empty = false;
         }
-        Ok(Hashed { hash: hash.digest128(), empty })
+        Ok(Hashed { hash: hash.digest128(), empty, null: false })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Hashed, A::Error> {
@@ -176,7 +177,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 self.found[slot] = Some(value.hash);
                 continue;
             }
-            let added = ADDED.contains(&key.as_str()) || (key == "headers" && value.empty);
+            // They also write null for each member that they know and that was not sent.
+            let added =
+                ADDED.contains(&key.as_str()) || value.null || (key == "headers" && value.empty);
             kept.push((key, (!(self.top && added)).then_some(value.hash)));
         }
         // Stable, so that of equal keys the last one, which counts, stays last.
@@ -193,7 +196,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 empty = false;
             }
         }
-        Ok(Hashed { hash: hash.digest128(), empty })
+        Ok(Hashed { hash: hash.digest128(), empty, null: false })
     }
 }
 
@@ -221,6 +224,21 @@ mod tests {
         assert_ne!(content(sent), content(&row.replace("1.50", "1.6")));
         assert_ne!(content(sent), content(&row.replace("1500000000", "1500000001")));
         assert_ne!(content(sent), content(&row.replace("061.b", "062.b")));
+    }
+
+    #[test]
+    fn a_message_without_id_is_the_row_that_an_archive_made_of_it() {
+        let sent = r#"{"topic":"a.b","timestamp":1500000000.75,"i":3,"msg":{"x":null}}"#;
+        let row = r#"{"i":3,"msg_id":"2017-x","topic":"a.b","timestamp":1500000000.0,
+            "certificate":null,"signature":null,"agent_name":null,"username":null,"crypto":null,
+            "msg":{"x":null},"headers":null,"source_name":"datanommer","source_version":"1.5.0",
+            "users":[],"packages":[]}"#;
+        assert_eq!(content(sent), content(row));
+        assert_ne!(content(sent), content(&row.replace(r#""msg":{"x":null}"#, r#""msg":{}"#)));
+        let named = sent.replace(r#""i":3"#, r#""username":"u""#);
+        let row = row.replace(r#"name":null,"username":null"#, r#"name":"u","username":"u""#);
+        assert_eq!(content(&named), content(&row));
+        assert_ne!(content(sent), content(&row));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
 use crate::log::file::{FileLog, FileOptions, Folded};
+use crate::log::history::History;
 use crate::log::ingest::{Ingest, IngestLimits};
 use crate::log::journal::{Journal, JournalOptions};
 use crate::log::seam::SeamIndex;
@@ -57,6 +58,7 @@ pub(crate) struct Sources {
     sinks: BTreeMap<String, Arc<Ingest>>,
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
+    history: Option<Arc<dyn History>>,
     seam: Arc<SeamIndex>,
     journals: Vec<needs::Covered>,
     stopping: Arc<AtomicBool>,
@@ -78,6 +80,7 @@ impl Sources {
             sinks: BTreeMap::new(),
             feeders: Vec::new(),
             fetches: Vec::new(),
+            history: None,
             seam: SeamIndex::new(),
             journals: Vec::new(),
             stopping: Arc::new(AtomicBool::new(false)),
@@ -197,7 +200,7 @@ impl Sources {
             let (seam, stopping) = (Arc::clone(&self.seam), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("fetch".into())
-                .spawn(move || fills::run(fetches, &seam, &stopping))
+                .spawn(move || fills::run(fetches, &seam, fills::Patience::default(), &stopping))
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
@@ -226,6 +229,9 @@ impl Sources {
     /// Stops feeding and fetching; what was accepted is in the journals.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        if let Some(history) = &self.history {
+            history.stop();
+        }
         for thread in std::mem::take(&mut *self.others.lock()) {
             thread.thread().unpark();
             let _ = thread.join();

@@ -6,6 +6,7 @@
 mod datagrepper;
 mod files;
 mod lines;
+mod postgres;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::log::fill::Hole;
 use crate::log::source::{HistoryKind, HistoryUrl};
 use crate::project::Mapping;
 
+pub use self::postgres::PostgresHistory;
 pub use datagrepper::DatagrepperHistory;
 pub use files::FileHistory;
 pub use run::{FillError, FillOptions, FillProgress, run_fill};
@@ -139,9 +141,8 @@ pub fn open(url: &HistoryUrl, mapping: Mapping) -> Result<Arc<dyn History>, Hist
         HistoryKind::Datagrepper(options) => {
             Arc::new(DatagrepperHistory::new(&name, options.clone(), mapping))
         }
-        HistoryKind::Postgres(_) => {
-            let reason = "not yet".to_owned();
-            return Err(HistoryError::Refused { url: name, reason });
+        HistoryKind::Postgres(options) => {
+            Arc::new(PostgresHistory::new(&name, options.clone(), mapping))
         }
     })
 }

@@ -44,7 +44,7 @@ pub(super) fn plan(
     retire::retire(&mut fills, &mut retired, folded, horizon_us, &options.limits)?;
     retired.forget(horizon_us.unwrap_or(i64::MIN), earliest_us(stats, loaded))?;
     if let Some(url) = &options.history {
-        let history = history::open(url, mapping(options, url.map.as_deref())?)?;
+        let history = history::open(url, mapping(&options.mappings, url.map.as_deref())?)?;
         for fill in fills.iter().filter(|fill| fill.state() != FillState::Complete) {
             // Another history does not know its cursor; what is missing is asked anew.
             if !url.is_same_as(&fill.header().history) {
@@ -105,7 +105,7 @@ fn make(
     // Unique though several fills are made in one microsecond or at one range.
     let number = std::fs::read_dir(folder).map_or(0, Iterator::count);
     let folder = folder.join(format!("{:020}-{number}", now_us()));
-    let mapping = mapping(options, url.map.as_deref())?;
+    let mapping = mapping(&options.mappings, url.map.as_deref())?;
     Ok(Fill::create(&folder, range, &url.to_string(), mapping, readers)?)
 }
 

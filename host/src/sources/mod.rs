@@ -107,7 +107,7 @@ impl Sources {
         url: &SourceUrl,
         stats: &BTreeMap<String, StatStore>,
     ) -> Result<(), HostError> {
-        let mapping = mapping(options, url.map.as_deref())?;
+        let mapping = mapping(&options.mappings, url.map.as_deref())?;
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(stats, FileLog::stored_id(path, &state_folder)?);
@@ -281,12 +281,15 @@ fn note_coverage(
 }
 
 /// The mapping of this name: built in, or the configuration's.
-fn mapping(options: &SourceOptions, name: Option<&str>) -> Result<Mapping, HostError> {
+pub(crate) fn mapping(
+    mappings: &BTreeMap<String, Mapping>,
+    name: Option<&str>,
+) -> Result<Mapping, HostError> {
     let name = name.unwrap_or("auto");
-    let known = options.mappings.get(name).cloned().or_else(|| Mapping::named(name));
+    let known = mappings.get(name).cloned().or_else(|| Mapping::named(name));
     known.ok_or_else(|| {
         let mut names = vec!["auto", "fedmsg", "plain"];
-        names.extend(options.mappings.keys().map(String::as_str));
+        names.extend(mappings.keys().map(String::as_str));
         HostError::NoMapping { name: name.to_owned(), known: names.join(", ") }
     })
 }
@@ -302,7 +305,7 @@ fn folded(stats: &BTreeMap<String, StatStore>, log: Option<LogId>) -> Folded {
 }
 
 /// A source's name as the name of a folder.
-fn folder_name(source: &str) -> String {
+pub(crate) fn folder_name(source: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let hash = xxhash_rust::xxh3::xxh3_64(source.as_bytes()) as u32;
     format!("{}-{hash:08x}", source.chars().map(plain).take(64).collect::<String>())

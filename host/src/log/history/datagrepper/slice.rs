@@ -71,6 +71,7 @@ pub(super) fn read(
 ) -> Result<(Vec<Row>, usize), Trouble> {
     let mut union: Option<HashMap<(u128, i64), Row>> = Some(HashMap::new());
     let mut previous: Option<Vec<(u128, i64)>> = None;
+    let mut last = String::new();
     for attempt in 0..READINGS {
         // Pages end elsewhere at each reading: rows of equal time are not always cut apart.
         let is_large = attempt % 2 == 1 && slice.rows < LARGEST_PAGE - READINGS;
@@ -86,6 +87,12 @@ pub(super) fn read(
             _ => ask(&question(slice, 1))?.total,
         };
         let is_steady = total == reading.total;
+        last = format!(
+            "it counts {} and then {total} rows, of which {} came{}",
+            reading.total,
+            reading.rows.len(),
+            if reading.repeats { ", some twice" } else { "" }
+        );
         if is_steady && !reading.repeats && reading.rows.len() as u64 == total {
             return Ok((reading.rows, pages));
         }
@@ -110,7 +117,7 @@ pub(super) fn read(
         }
     }
     Err(Trouble::Failed(format!(
-        "its rows from {} to {} are others at each of {READINGS} readings",
+        "its rows from {} to {} are others at each of {READINGS} readings; at last {last}",
         slice.from_s, slice.to_s
     )))
 }

@@ -1,4 +1,4 @@
-//! A server that does on purpose what real ones do by accident. Real ones: `tests/tests/datagrepper.rs`.
+//! A server that does on purpose what real ones do by accident. Real ones: `tests/tests/histories.rs`.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;

@@ -1,15 +1,21 @@
-//! What was missed is fetched from the real archive of a message bus: each message is counted once.
+//! What was missed is fetched from the real archive of a message bus, over HTTP or from its tables: each
+//! message is counted once.
 #![cfg(feature = "real-servers")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+use statmill::log::history::{self, Cursor, HistoryError};
+use statmill::log::source::HistoryUrl;
+use statmill::project::Mapping;
 use statmill_tests::archive::{Archive, Datagrepper, Postgres};
 use statmill_tests::{Running, plugins, start, wait_until};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
+const SECOND_US: i64 = 1_000_000;
 const STAT: &str = "volume-by-topic-1d";
 
 fn now() -> f64 {
@@ -178,7 +184,7 @@ fn what_was_missed_is_fetched_from_legacy_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("raw", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=3&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
 }
 
@@ -187,6 +193,130 @@ fn what_was_missed_is_fetched_from_modern_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("v2/search", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=3&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
+}
+
+#[test]
+fn what_was_missed_is_read_from_the_tables_and_counted_once() {
+    let scene = Scene::new();
+    let history = scene.postgres.history();
+    let (fast, slow) = (format!("{history}?settle=1s"), format!("{history}?settle=1s&rows=3"));
+    every_message_is_counted_once(scene, &fast, &slow);
+}
+
+#[test]
+fn a_database_that_is_down_when_the_host_starts_is_read_when_it_is_back() {
+    let mut scene = Scene::new();
+    scene.publish(past().into_iter().step_by(9), None);
+    scene.postgres.stop();
+    let host = scene.start(&format!("{}?settle=1s", scene.postgres.history()));
+    wait_until(|| {
+        let status = host.status();
+        let fills = status["logs"].as_array().unwrap().iter();
+        let mut fills = fills.flat_map(|log| log["fills"].as_array().unwrap());
+        match fills.any(|fill| fill["last_error"]["text"].is_string()) {
+            true => Ok(()),
+            false => Err(format!("no error is shown: {status:#}")),
+        }
+    });
+    scene.postgres.restart();
+    scene.wait(&host);
+}
+
+/// All rows of a history, in the order of their ids.
+fn rows(url: &str) -> Vec<Value> {
+    let url: HistoryUrl = url.parse().unwrap();
+    let history = history::open(&url, Mapping::auto()).unwrap();
+    let span_us = 0..now() as i64 * SECOND_US - 10 * SECOND_US;
+    let (mut cursor, mut rows) = (Cursor::default(), Vec::new());
+    loop {
+        let page = history.fetch(span_us.clone(), &cursor).unwrap();
+        assert_eq!((page.rejected, page.holes.len()), (0, 0));
+        rows.extend(page.iter().map(|text| serde_json::from_slice::<Value>(text).unwrap()));
+        if page.done {
+            break;
+        }
+        cursor = page.next;
+    }
+    let id = |row: &Value| row.get("msg_id").or(row.get("id")).unwrap().to_string();
+    rows.sort_by_key(id);
+    // Slices overlap.
+    rows.dedup();
+    rows
+}
+
+#[test]
+fn the_tables_give_the_rows_that_a_datagrepper_gives_of_them() {
+    let mut scene = Scene::new();
+    let start = now() - 3600.0;
+    scene.publish((0..40).map(|i| start + f64::from(i)), None);
+    let named = r#"{"topic":"a.b.c.d","timestamp":1500000000.25,"msg_id":"x","msg":{"é":[1.5,null]},
+        "users":["ralph","lmacken"],"packages":["python"],"headers":{}}"#;
+    scene.archive.store([&named.replace('\n', "")]);
+    let datagrepper = Datagrepper::start(&scene.postgres);
+    let (raw, modern) =
+        (rows(&datagrepper.history("raw", "")), rows(&datagrepper.history("v2/search", "")));
+    let tables = rows(&scene.postgres.history());
+    assert_eq!((raw.len(), modern.len(), tables.len()), (41, 41, 41));
+    for row in tables {
+        let id = row.get("msg_id").or(row.get("id")).unwrap();
+        if row.get("body").is_some() {
+            let mut row = row.clone();
+            let other = modern.iter().find(|other| other["id"] == *id).unwrap();
+            row.as_object_mut().unwrap().retain(|name, _| name != "users" && name != "packages");
+            assert_eq!(row, *other);
+        } else {
+            let mut row = row.clone();
+            let other = raw.iter().find(|other| other["msg_id"] == *id).unwrap();
+            // A datagrepper cuts fractions off.
+            row["timestamp"] = row["timestamp"].as_f64().unwrap().floor().into();
+            assert_eq!(row, *other);
+        }
+    }
+    let ralph = raw.iter().find(|row| row["msg_id"] == "x").unwrap();
+    assert_eq!(ralph["users"], serde_json::json!(["lmacken", "ralph"]));
+}
+
+#[test]
+fn tables_of_the_old_form_are_read_too() {
+    let postgres = Postgres::start();
+    postgres.run(
+        "messages",
+        r#"create table messages (id serial primary key, msg_id text unique, i integer not null,
+             topic text not null, timestamp timestamp not null, certificate text, signature text,
+             category text not null, username text, crypto text, source_name text,
+             source_version text, _msg text not null, _headers text);
+           create table "user" (name text primary key);
+           create table package (name text primary key);
+           create table user_messages (username text, msg integer);
+           create table package_messages (package text, msg integer);
+           insert into messages (msg_id, i, topic, timestamp, category, username, _msg, _headers) values
+             ('2013-a', 4, 'a.b.c.d', '2013-05-08 18:48:39.25', 'c', 'apache', '{"n": 1}', '{}'),
+             ('2013-b', 5, 'a.b.c.d', '2013-05-08 18:48:39.25', 'c', null, '{"n": 2}', null);
+           insert into user_messages values ('ralph', 1), ('lmacken', 1);
+           insert into package_messages values ('python', 1)"#,
+    );
+    let rows = rows(&format!("{}?rows=1", postgres.history()));
+    assert_eq!(rows.len(), 2);
+    let of = |row: usize, name: &str| rows[row][name].to_string();
+    assert_eq!(of(0, "users"), r#"["lmacken","ralph"]"#);
+    assert_eq!(
+        (of(0, "username"), of(0, "packages")),
+        (r#""apache""#.into(), r#"["python"]"#.into())
+    );
+    assert_eq!((of(0, "timestamp"), of(1, "msg")), ("1368038919.25".into(), r#"{"n":2}"#.into()));
+}
+
+#[test]
+fn a_database_without_the_tables_is_refused_in_words() {
+    let postgres = Postgres::start();
+    let url: HistoryUrl = postgres.history().parse().unwrap();
+    let history = history::open(&url, Mapping::auto()).unwrap();
+    match history.fetch(0..SECOND_US, &Cursor::default()) {
+        Err(error @ HistoryError::Refused { .. }) => {
+            assert!(error.to_string().contains("as datanommer makes it"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

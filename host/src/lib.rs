@@ -32,4 +32,6 @@ pub mod render;
 mod sources;
 pub mod store;
 
-pub use host::{Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal};
+pub use host::{
+    Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
+};

@@ -42,7 +42,8 @@ fields! {
 pub struct EventLogs {
     #[model(
         dimensions = ["category", "category_constraint"],
-        measures = ["timestamp", "message"]
+        measures = ["timestamp", "message"],
+        index = "timestamp"
     )]
     events: Rollup<(Text, Option<Text>), (Max<Time>, Last<Text>)>,
     topics: Memo<Topic>,

@@ -32,6 +32,13 @@ venv() {
     printf '%s' "$wanted" >"$folder/installed"
 }
 
+# The archive of the Fedora bus: datagrepper on datanommer's tables in PostgreSQL.
+datagrepper() {
+    packages postgresql python3 python3-venv
+    # pkg_resources is in setuptools up to 79.
+    venv datagrepper datagrepper==1.1.0 datanommer.models==1.5.0 'setuptools<80' gunicorn
+}
+
 # The Fedora bus of today: RabbitMQ, and the publisher of fedora-messaging.
 fedora_messaging() {
     # Its package starts a broker of its own, which no test uses.
@@ -53,5 +60,6 @@ fedmsg() {
     venv fedmsg fedmsg==1.1.7 pyzmq 'cryptography<43' 'pyopenssl<24.3' 'setuptools<80'
 }
 
+datagrepper
 fedora_messaging
 fedmsg

@@ -5,6 +5,7 @@
 //! never shown.
 
 mod amqp;
+mod history;
 mod options;
 mod zmq;
 
@@ -18,6 +19,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 pub use self::amqp::{AmqpParams, Secret};
+use self::history::HISTORIES;
+pub use self::history::{DatagrepperOptions, HistoryKind, HistoryUrl, PostgresOptions};
 use self::options::{Options, duration, float, integer, one_of, size, time_us};
 pub use self::zmq::{SignatureParams, ZmqParams};
 use super::LogError;
@@ -27,8 +30,6 @@ use crate::config::nearest::{nearest, suggestion};
 
 /// Schemes of sources that are read now.
 const SCHEMES: [&str; 7] = ["file", "stdin", "demo", "http", "zmq+tcp", "amqp", "amqps"];
-/// Schemes that are planned.
-const LATER: [&str; 3] = ["datagrepper+https", "datagrepper+http", "postgres"];
 
 /// A source of messages.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,9 +79,6 @@ pub enum SourceError {
     /// Nobody knows the scheme.
     #[error("{url:?}: there is no scheme {scheme:?}, only {known}{}", suggestion(nearest.as_deref()))]
     UnknownScheme { url: String, scheme: String, known: String, nearest: Option<String> },
-    /// The scheme is known but this version has no reader for it.
-    #[error("{url:?}: {scheme:?} is not in this version; it reads {known}")]
-    NotInThisVersion { url: String, scheme: String, known: String },
     /// The part behind the scheme is wrong.
     #[error("{url:?}: {reason}")]
     BadPlace { url: String, reason: String },
@@ -144,7 +142,7 @@ impl FromStr for SourceUrl {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (scheme, rest) = scheme(text)?;
+        let (scheme, rest) = scheme(text, &SCHEMES)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut url = Self {
             kind: SourceKind::Stdin,
@@ -239,53 +237,11 @@ impl fmt::Display for SourceUrl {
     }
 }
 
-/// Where past messages can be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryUrl {
-    /// A file of one message per line, in any order of time.
-    pub path: PathBuf,
-    /// Name of the field mapping.
-    pub map: Option<String>,
-    text: String,
-}
-
-impl HistoryUrl {
-    /// Name of the history, the same in every run.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("file:{}", self.path.display())
-    }
-}
-
-impl FromStr for HistoryUrl {
-    type Err = SourceError;
-
-    fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (scheme, rest) = scheme(text)?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let bad_place = |reason: String| SourceError::BadPlace { url: redacted(text), reason };
-        if scheme != "file" {
-            let reason = format!("{scheme:?} has no past to ask for; a history is `file:PATH`");
-            return Err(bad_place(reason));
-        }
-        let options = Options::parse(text, scheme, query, &["map"])?;
-        let path = path(place).map_err(bad_place)?;
-        Ok(Self { path, map: options.text("map"), text: text.to_owned() })
-    }
-}
-
-impl fmt::Display for HistoryUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(&self.text))
-    }
-}
-
 impl From<SourceError> for LogError {
     fn from(error: SourceError) -> Self {
         let url = match &error {
             SourceError::NoScheme { url, .. }
             | SourceError::UnknownScheme { url, .. }
-            | SourceError::NotInThisVersion { url, .. }
             | SourceError::BadPlace { url, .. }
             | SourceError::UnknownOption { url, .. }
             | SourceError::BadValue { url, .. } => url.clone(),
@@ -296,9 +252,12 @@ impl From<SourceError> for LogError {
     }
 }
 
-/// `scheme:rest`, if the scheme is one of today's.
-fn scheme(text: &str) -> Result<(&str, &str), SourceError> {
-    let known = || SCHEMES.map(|scheme| format!("`{scheme}:`")).join(", ");
+/// `scheme:rest`, if the scheme is one of the `readable`.
+fn scheme<'a>(text: &'a str, readable: &[&str]) -> Result<(&'a str, &'a str), SourceError> {
+    let known = || {
+        let quoted: Vec<_> = readable.iter().map(|scheme| format!("`{scheme}:`")).collect();
+        quoted.join(", ")
+    };
     let is_scheme = |it: &str| {
         it.starts_with(|first: char| first.is_ascii_alphabetic())
             && it.chars().all(|it| it.is_ascii_alphanumeric() || "+-.".contains(it))
@@ -306,14 +265,19 @@ fn scheme(text: &str) -> Result<(&str, &str), SourceError> {
     let Some((scheme, rest)) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
         return Err(SourceError::NoScheme { url: redacted(text), known: known() });
     };
-    if SCHEMES.contains(&scheme) {
+    if readable.contains(&scheme) {
         return Ok((scheme, rest));
     }
     let (url, scheme) = (redacted(text), scheme.to_owned());
-    if LATER.contains(&scheme.as_str()) || scheme == "https" {
-        return Err(SourceError::NotInThisVersion { url, scheme, known: known() });
+    if HISTORIES.contains(&scheme.as_str()) {
+        let reason = "it is a history, not a source: give it with --history".to_owned();
+        return Err(SourceError::BadPlace { url, reason });
     }
-    let nearest = nearest(&scheme, SCHEMES.into_iter().chain(LATER)).map(str::to_owned);
+    if SCHEMES.contains(&scheme.as_str()) {
+        let reason = format!("{scheme:?} has no past to ask for; a history is one of {}", known());
+        return Err(SourceError::BadPlace { url, reason });
+    }
+    let nearest = nearest(&scheme, readable.iter().copied()).map(str::to_owned);
     Err(SourceError::UnknownScheme { url, scheme, known: known(), nearest })
 }
 

@@ -1,14 +1,18 @@
 //! The whole state of a host as `/api/_status`, `/metrics` and `statmill stats` show it.
 
+mod source;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::source::{ConnectionState, ConnectionStatus, SourceStatus};
 use super::catalog::{CompleteUntil, StatState, StatView};
 use super::computed::GivenUp;
 use super::time::UtcTime;
 use crate::log::{LogId, Offset};
 use crate::project::Reject;
+use crate::store::DeadLetter;
 
 /// Host, stats, logs and plugins.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -79,6 +83,9 @@ pub struct StatStatus {
     pub before_cutoff: u64,
     /// Messages its plugin could not fold, set aside.
     pub dead_letters: u64,
+    /// Those of them that wait for a decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<DeadLetterStatus>,
     /// Below this event time it folds nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutoff: Option<UtcTime>,
@@ -145,12 +152,43 @@ impl StatStatus {
             too_late: record.too_late,
             before_cutoff: record.before_cutoff,
             dead_letters: record.dead_letters,
+            letters: record.letters.iter().map(DeadLetterStatus::of).collect(),
             cutoff: record.cutoff_us.map(UtcTime),
             largest_time: record.largest_time_us.map(UtcTime),
             kept_before: kept_before.map(|kept| UtcTime(kept.before_us)),
             skipped: skipped.collect(),
             complete_until: view.complete_until,
             ..Self::default()
+        }
+    }
+}
+
+/// A message that a plugin could not fold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetterStatus {
+    /// The log it is in.
+    pub log: LogId,
+    /// Where; `GET /api/_messages/{log}/{offset}` answers its text as long as the log keeps it.
+    pub offset: Offset,
+    /// Its event time.
+    pub time: UtcTime,
+    /// Its topic; of a long one the beginning.
+    pub topic: String,
+    /// What the plugin said; of a long text the beginning.
+    pub reason: String,
+    /// When it was passed over.
+    pub noted: UtcTime,
+}
+
+impl DeadLetterStatus {
+    fn of(letter: &DeadLetter) -> Self {
+        Self {
+            log: letter.log,
+            offset: letter.offset,
+            time: UtcTime(letter.time_us),
+            topic: letter.topic.clone(),
+            reason: letter.reason.clone(),
+            noted: UtcTime(letter.noted_us),
         }
     }
 }
@@ -252,63 +290,6 @@ pub struct LogStatus {
     pub fills: Vec<FillStatus>,
     /// What is known to be lost for good.
     pub losses: Vec<TimeSpan>,
-}
-
-/// A source that the host itself is connected to, since the host's start.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SourceStatus {
-    /// Every connection that is wanted.
-    pub connections: Vec<ConnectionStatus>,
-    /// Messages that came, whatever became of them.
-    pub received: u64,
-    /// Messages written to the journal.
-    pub accepted: u64,
-    /// Messages that were in the journal already.
-    pub duplicates: u64,
-    /// Messages refused, by reason.
-    pub refused: BTreeMap<String, u64>,
-    /// The newest messages refused, each with its reason.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub last_refused: Vec<Fault>,
-    /// From when on messages may be missing that are still to come; none = nothing is known to be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lacks_from: Option<UtcTime>,
-    /// The newest spans in which what was sent did not come, and will not: a history may have it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gaps: Vec<TimeSpan>,
-}
-
-/// One connection of a source.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ConnectionStatus {
-    /// The other side, without passwords.
-    pub address: String,
-    /// What it is doing.
-    pub state: ConnectionState,
-    /// Since when.
-    pub since: UtcTime,
-    /// How often it was made.
-    pub connects: u64,
-    /// How often it was lost or could not be made.
-    pub failures: u64,
-    /// Why, the last time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<Fault>,
-}
-
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConnectionState {
-    /// It is being made for the first time.
-    #[default]
-    Connecting,
-    /// Messages come.
-    Connected,
-    /// It is lost, or could not be made, and is tried again.
-    Retrying,
-    /// The host stops.
-    Stopped,
 }
 
 /// How far back a source recognises messages it has seen.

@@ -33,4 +33,6 @@ mod sources;
 pub mod statscache;
 pub mod store;
 
-pub use host::{Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal};
+pub use host::{
+    Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
+};

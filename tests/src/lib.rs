@@ -1,6 +1,9 @@
 //! What the whole-system tests share: plugin folders, messages, and the real program as a process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "real-servers")]
+pub mod archive;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -166,8 +169,9 @@ pub fn output(program: &str, args: &[&str]) -> String {
 #[must_use]
 pub fn failure(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().unwrap();
-    assert!(!out.status.success(), "{program} {args:?} did not fail");
-    String::from_utf8(out.stderr).unwrap()
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success(), "{program} {args:?} did not fail, it said:\n{said}");
+    said
 }
 
 /// All rows of all stats of a data folder at rest: what two runs are compared by.

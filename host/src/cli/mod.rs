@@ -1,7 +1,9 @@
 //! The `statmill` command: flags, and which function answers which subcommand.
 //!
-//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage,
+//! 3 an audit found differences.
 
+mod audit;
 mod check;
 pub(crate) mod client;
 mod commands;
@@ -49,10 +51,14 @@ enum Command {
     Stats(ListArgs),
     /// Print the rows of a stat.
     Show(ShowArgs),
+    /// List the messages that plugins could not fold, and why.
+    DeadLetters(LettersArgs),
     /// Say of every file of the plugins folders what becomes of it.
     Plugins(PluginsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
     CheckConfig(run::RunArgs),
+    /// Count a span of time again, from the history and the journals, and print where the rows of a stat differ.
+    Audit(audit::AuditArgs),
     /// Write all rows and positions as JSON lines.
     Export(ExportArgs),
     /// Read what `export` wrote, or the database of a statscache, into a data folder.
@@ -84,6 +90,14 @@ struct ListArgs {
     /// How to print: table, json, csv or ndjson.
     #[arg(long, default_value = "table")]
     format: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+struct LettersArgs {
+    /// Of this stat only.
+    ident: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -210,13 +224,19 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check::check_config(&args),
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
+        Command::DeadLetters(args) => commands::dead_letters(&args),
         Command::Plugins(args) => commands::plugins(&args),
+        Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has enough: `statmill show … | head`.
+        Err(error) if error.is::<audit::Differs>() => {
+            eprintln!("statmill: {error}");
+            ExitCode::from(3)
+        }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("statmill: {}", words(&error));

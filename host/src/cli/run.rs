@@ -26,7 +26,8 @@ pub(super) struct RunArgs {
     /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`; may be given again.
     #[arg(long = "source", value_name = "URL")]
     sources: Vec<String>,
-    /// Where messages missed while no host ran are fetched from: `file:PATH`.
+    /// Where messages missed while no host ran are fetched from: `file:PATH`, `datagrepper+https://HOST/raw`,
+    /// `postgres://USER@HOST/DATABASE`.
     #[arg(long, value_name = "URL")]
     history: Option<String>,
     /// Address to serve HTTP on; port 0 takes any.
@@ -87,7 +88,7 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         host.stop();
         let failed = failed_stats(&status);
         anyhow::ensure!(failed.is_empty(), "not all stats could count: {}", failed.join("; "));
-        let lost = lost_parts(&status);
+        let lost = [dead_letters(&status), lost_parts(&status)].concat();
         anyhow::ensure!(
             lost.is_empty() || args.accept_loss,
             "what could be read is counted, but parts are lost: {}; with --accept-loss that is no failure",
@@ -118,6 +119,23 @@ fn failed_stats(status: &Status) -> Vec<String> {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };
     status.stats.iter().filter(given_up).map(words).collect()
+}
+
+/// The messages that a plugin could not fold, by stat.
+fn dead_letters(status: &Status) -> Vec<String> {
+    let with_letters = status.stats.iter().filter_map(|stat| {
+        let last = stat.letters.last()?;
+        Some(format!(
+            "{} passed over what its plugin cannot fold: {} of its messages \
+             (`statmill dead-letters {}`), the last at {}: {}",
+            stat.ident,
+            stat.letters.len(),
+            stat.ident,
+            last.offset.0,
+            last.reason
+        ))
+    });
+    with_letters.collect()
 }
 
 /// The parts of logs that nobody could count.

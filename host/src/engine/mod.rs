@@ -9,6 +9,7 @@
 //! One direction; the supervisor alone starts stats again after a fault.
 
 mod abi;
+mod bisect;
 mod commit;
 mod durable;
 mod gaps;
@@ -27,7 +28,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ use self::projectors::{Projectors, Recipe};
 use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
-use self::stat::{Control, StatShared};
+use self::stat::{Control, Faults, StatShared, Stretch};
 pub(crate) use self::status::complete_at_rest;
 pub(crate) use self::views::Views;
 use self::worker::{Target, Work};
@@ -131,7 +132,7 @@ pub(crate) struct Shared {
     context: Mutex<Option<LaneContext>>,
     stopping: Arc<AtomicBool>,
     lanes: Arc<LaneCount>,
-    pending_faults: Arc<AtomicU64>,
+    faults: Arc<Faults>,
     supervisor: Sender<Control>,
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
     /// What stats that were made anew could not count again, in words.
@@ -169,10 +170,10 @@ impl Engine {
         }
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
         let (control, controls) = unbounded();
-        let pending_faults = Arc::new(AtomicU64::new(0));
+        let faults = Arc::new(Faults::default());
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
-            let report = (&control, &pending_faults);
+            let report = (&control, &faults);
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
@@ -229,7 +230,7 @@ impl Engine {
             context: Mutex::new(Some(context.clone())),
             stopping,
             lanes: Arc::default(),
-            pending_faults,
+            faults,
             supervisor: control,
             lane_threads: Mutex::default(),
             lost: Mutex::new(lost),
@@ -265,7 +266,7 @@ impl Engine {
         engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &controls))?);
 
         for stat in &engine.shared.stats {
-            stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst));
+            stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst), None);
         }
         for (slot, plan) in engine.shared.logs.iter().zip(plan) {
             engine.shared.spawn_lane(slot, &slot.live, &context)?;
@@ -279,16 +280,19 @@ impl Engine {
 
     /// Waits until all logs are read to their ends (they must be finite) and everything is committed.
     pub(crate) fn wait_finished(&self) {
+        let faults = &self.shared.faults;
         loop {
             self.shared.lanes.wait_none();
+            let before = faults.reported();
             self.flush();
             renewal::report_damage(&self.shared);
-            let pending = || self.shared.pending_faults.load(Ordering::SeqCst) > 0;
-            // A fault met in the last batches starts new lanes.
-            if self.shared.lanes.none() && !pending() {
+            // A fault met in the last batches starts new lanes, which may be through before anybody looks:
+            // what they handed out is not flushed then.
+            let is_quiet = || !faults.are_pending() && faults.reported() == before;
+            if self.shared.lanes.none() && is_quiet() {
                 rebuild::swap_those_level(&self.shared);
                 renewal::report_damage(&self.shared);
-                if !pending() {
+                if is_quiet() {
                     return;
                 }
             }
@@ -451,10 +455,17 @@ impl Shared {
 }
 
 impl StatShared {
-    /// Tells the stat's worker to start it from its committed record.
-    fn send_reset(self: &Arc<Self>, workers: &[Sender<Work>], epoch: u64) {
+    /// Tells the stat's worker to start it from its committed record; where `suspect` comes, some message
+    /// cannot be folded.
+    fn send_reset(
+        self: &Arc<Self>,
+        workers: &[Sender<Work>],
+        epoch: u64,
+        suspect: Option<Stretch>,
+    ) {
         let record = Box::new(self.store.lock().snapshot().record().clone());
-        let _ = workers[self.worker].send(Work::Reset { stat: Arc::clone(self), epoch, record });
+        let stat = Arc::clone(self);
+        let _ = workers[self.worker].send(Work::Reset { stat, epoch, record, suspect });
     }
 
     fn target(&self, epoch: u64) -> Target {

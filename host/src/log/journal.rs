@@ -16,7 +16,6 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
@@ -282,9 +281,9 @@ impl Journal {
         });
         let committed = judged.and_then(|()| {
             let blocks = group.take_blocks().map_err(|source| self.log.io("pack", source))?;
-            let (bytes, before) = (blocks.iter().map(Packed::stored_bytes).sum(), Instant::now());
+            let bytes = blocks.iter().map(Packed::stored_bytes).sum();
             let committed = self.log.commit_packed(blocks, &group.extras)?;
-            self.costs.written(bytes, before.elapsed());
+            self.costs.synced(bytes, committed.synced_in);
             Ok(committed)
         });
         match committed {

@@ -1,7 +1,7 @@
 //! How much is done to make records small: as much as there is time for.
 //!
 //! A lone submission is packed well. Several at a time are packed in a hurry. Where even that takes all
-//! cores longer than the disk takes to write the text as it came, they are not packed at all.
+//! cores longer than the medium takes to make the text durable as it came, they are not packed at all.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
@@ -14,8 +14,8 @@ use crate::log::segment::Effort;
 pub(super) struct Costs {
     /// CPU time to pack a byte of text in a hurry.
     packing: AtomicU64,
-    /// Time to write a byte and make it durable.
-    writing: AtomicU64,
+    /// Time to make a byte durable that was written.
+    syncing: AtomicU64,
 }
 
 impl Costs {
@@ -26,9 +26,9 @@ impl Costs {
             return Effort::Usual;
         }
         let packing = self.packing.load(Ordering::Relaxed) / cores as u64;
-        let writing = self.writing.load(Ordering::Relaxed);
+        let syncing = self.syncing.load(Ordering::Relaxed);
         // Fewer submissions than cores do not need all of them.
-        if others >= cores && (1..packing).contains(&writing) {
+        if others >= cores && (1..packing).contains(&syncing) {
             Effort::AsItCame
         } else {
             Effort::Hurried
@@ -42,9 +42,9 @@ impl Costs {
         }
     }
 
-    /// `bytes` were written and made durable.
-    pub(super) fn written(&self, bytes: usize, time: Duration) {
-        note(&self.writing, bytes, time);
+    /// `bytes` that were written became durable.
+    pub(super) fn synced(&self, bytes: usize, time: Duration) {
+        note(&self.syncing, bytes, time);
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_as_it_came_only_where_packing_takes_all_cores_longer_than_writing() {
+    fn text_stays_as_it_came_only_where_packing_takes_all_cores_longer_than_syncing() {
         let cores = available_parallelism().map_or(1, usize::from);
         let second = |bytes: usize| (bytes, Duration::from_secs(1));
         let costs = Costs::default();
@@ -75,13 +75,13 @@ mod tests {
         costs.packed(Effort::Hurried, bytes, time);
         assert_eq!(costs.effort(2 * cores), Effort::Hurried, "the disk is not known");
         let (bytes, time) = second(cores * (110 << 20));
-        costs.written(bytes, time);
+        costs.synced(bytes, time);
         assert_eq!(costs.effort(2 * cores), Effort::AsItCame);
         assert_eq!(costs.effort(0), Effort::Usual);
         // Slower and slower.
         for _ in 0..20 {
             let (bytes, time) = second(cores * (50 << 20));
-            costs.written(bytes, time);
+            costs.synced(bytes, time);
         }
         assert_eq!(costs.effort(2 * cores), Effort::Hurried);
     }
@@ -91,8 +91,8 @@ mod tests {
         let costs = Costs::default();
         costs.packed(Effort::AsItCame, 1 << 20, Duration::from_secs(1));
         costs.packed(Effort::Usual, 1 << 20, Duration::from_secs(1));
-        costs.written(1000, Duration::from_secs(1));
+        costs.synced(1000, Duration::from_secs(1));
         assert_eq!(costs.packing.into_inner(), 0);
-        assert_eq!(costs.writing.into_inner(), 0);
+        assert_eq!(costs.syncing.into_inner(), 0);
     }
 }

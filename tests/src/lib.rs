@@ -51,7 +51,7 @@ pub fn message(i: u64) -> String {
         user => format!("\"user-{user}\""),
     };
     format!(
-        r#"{{"msg_id":"m-{i}","topic":"org.fedoraproject.prod.{app}.event","timestamp":{time},"username":{user},"msg":{{"package":{{"name":"pkg-{}"}},"timing":{{"elapsed_ms":{}}}}}}}"#,
+        r#"{{"msg_id":"m-{i}","topic":"org.fedoraproject.prod.{app}.event","timestamp":{time},"username":{user},"msg":{{"agent":{user},"package":{{"name":"pkg-{}"}},"timing":{{"elapsed_ms":{}}}}}}}"#,
         i % 11,
         i * 37 % 5000,
     )

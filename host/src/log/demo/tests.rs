@@ -105,7 +105,6 @@ fn every_message_has_what_the_shipped_statistics_read() {
         assert!((timestamp * 1e6 - *time_us as f64).abs() < 2.0);
         for (pointer, what) in [
             ("/username", "user"),
-            ("/msg/agent", "agent"),
             ("/msg/package/name", "package"),
             ("/msg/timing/elapsed_ms", "elapsed"),
         ] {
@@ -117,7 +116,6 @@ fn every_message_has_what_the_shipped_statistics_read() {
     let (count, share) = (messages.len(), |what| missing[what] * 1000 / messages.len());
     assert_eq!(count, 14_000);
     assert!((10..=30).contains(&share("user")), "{}", share("user"));
-    assert_eq!(missing["agent"], missing["user"]);
     assert!((2..=10).contains(&share("elapsed")), "{}", share("elapsed"));
     assert!((60..=200).contains(&share("package")), "{}", share("package"));
 }

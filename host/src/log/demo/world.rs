@@ -122,20 +122,15 @@ impl World {
             ),
         );
         // Some programs do not know who they work for, some do not say.
-        let mut agent = None;
         match random.below(100) {
             0 => out.extend_from_slice(b"\"username\":null,"),
             1 => {}
             _ => {
                 let user = &self.users[self.user_picks.pick(random)];
                 put(out, format_args!("\"username\":\"{user}\","));
-                agent = Some(user);
             }
         }
         put(out, format_args!("\"i\":{},\"msg\":{{", id.index + 1));
-        if let Some(agent) = agent {
-            put(out, format_args!("\"agent\":\"{agent}\","));
-        }
         let package = self.package_picks.pick(random);
         if matches!(topic.kind, Kind::Build | Kind::Update | Kind::Review | Kind::Push) {
             let (major, minor) = (random.below(9), random.below(40));

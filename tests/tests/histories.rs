@@ -184,7 +184,7 @@ fn what_was_missed_is_fetched_from_legacy_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("raw", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=40&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
 }
 
@@ -193,7 +193,7 @@ fn what_was_missed_is_fetched_from_modern_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("v2/search", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=40&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
 }
 

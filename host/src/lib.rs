@@ -30,6 +30,7 @@ pub mod project;
 pub mod query;
 pub mod render;
 mod sources;
+pub mod statscache;
 pub mod store;
 
 pub use host::{

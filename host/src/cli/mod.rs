@@ -8,6 +8,7 @@ mod check;
 pub(crate) mod client;
 mod commands;
 mod export;
+mod import;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -50,6 +51,8 @@ enum Command {
     Stats(ListArgs),
     /// Print the rows of a stat.
     Show(ShowArgs),
+    /// List the messages that plugins could not fold, and why.
+    DeadLetters(LettersArgs),
     /// Say of every file of the plugins folders what becomes of it.
     Plugins(PluginsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
@@ -58,7 +61,7 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Write all rows and positions as JSON lines.
     Export(ExportArgs),
-    /// Read what `export` wrote into a data folder.
+    /// Read what `export` wrote, or the database of a statscache, into a data folder.
     Import(ImportArgs),
 }
 
@@ -87,6 +90,14 @@ struct ListArgs {
     /// How to print: table, json, csv or ndjson.
     #[arg(long, default_value = "table")]
     format: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+struct LettersArgs {
+    /// Of this stat only.
+    ident: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -152,9 +163,13 @@ struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct ImportArgs {
+    #[command(subcommand)]
+    from: Option<ImportFrom>,
     /// File that `export` wrote; `-` is standard input.
-    file: PathBuf,
+    #[arg(required = true)]
+    file: Option<PathBuf>,
     /// Data folder that no running host has open.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
@@ -162,6 +177,38 @@ struct ImportArgs {
     /// or TIME, are kept, and counting goes on from there.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "")]
     as_base: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportFrom {
+    /// Read the tables of an original statscache as a base to go on from.
+    Statscache(StatscacheArgs),
+}
+
+#[derive(Debug, Args)]
+struct StatscacheArgs {
+    /// The database: `sqlite:PATH` or `postgres://user@host/database`. Others can see what is on a command line:
+    /// rather give the password in the variable.
+    #[arg(env = "STATMILL_STATSCACHE_URL", hide_env_values = true)]
+    database: String,
+    /// Data folder that no running host has open.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// Folders of plugins, or single libraries, whose stats take the rows; default `plugins` in the data folder.
+    #[arg(long)]
+    plugins: Vec<PathBuf>,
+    /// Time zone of the machine that the statscache ran on.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// Up to when the rows account for everything; default the newest event they show.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// A table of a plugin of your own, and the stat that takes its rows.
+    #[arg(long = "table", value_name = "TABLE=IDENT")]
+    tables: Vec<String>,
+    /// Import what can be, although some tables are refused.
+    #[arg(long)]
+    partial: bool,
 }
 
 /// Parses the command line, does what it says and answers the exit code.
@@ -177,10 +224,11 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check::check_config(&args),
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
+        Command::DeadLetters(args) => commands::dead_letters(&args),
         Command::Plugins(args) => commands::plugins(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),
-        Command::Import(args) => commands::import(&args),
+        Command::Import(args) => import::import(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -57,6 +57,7 @@ impl MemoryRows {
             config: serde_json::Value::Null,
             restore: false,
             max_rows: None,
+            layout: serde_json::Value::Null,
         };
         Self { manifest, rows: BTreeMap::new() }
     }
@@ -70,6 +71,12 @@ impl MemoryRows {
     /// Has one view definition more.
     pub(crate) fn with_view(mut self, view: serde_json::Value) -> Self {
         self.manifest.views.push(view);
+        self
+    }
+
+    /// Has a layout.
+    pub(crate) fn with_layout(mut self, layout: serde_json::Value) -> Self {
+        self.manifest.layout = layout;
         self
     }
 

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod computed;
+mod event_time;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod memory;

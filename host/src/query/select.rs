@@ -14,6 +14,7 @@ use std::time::Instant;
 use statmill_plugin_api::encoding::Value;
 
 use self::sorted::Sorting;
+use super::event_time;
 use super::filter::{Filter, narrow};
 use super::params::{ParamError, Query, quoted};
 use super::run::{Clock, Limits, QueryError};
@@ -52,6 +53,8 @@ impl<'a> Selection<'a> {
             return Err(refused("model", "the stat has no such model".to_owned(), &names));
         };
         let shape = ModelShape::new(&stored.model);
+        let of_events = event_time::adapt(query, &shape, stored.model.index.as_deref());
+        let query = of_events.as_ref().unwrap_or(query);
         let (columns, chosen) = projection(&shape, query)?;
         let scan = Scan::new(snapshot, at, shape, query, limits)?;
         let total = scan.total()?.min(query.limit.unwrap_or(u64::MAX));

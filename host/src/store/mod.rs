@@ -7,6 +7,7 @@
 //! The layout is written in `docs/store-format.md`.
 
 mod aside;
+mod base;
 mod bulk;
 mod changes;
 mod chunks;
@@ -43,6 +44,7 @@ mod tuning;
 
 pub use self::sled::SledStore;
 pub use aside::{Aside, Renewed};
+pub use base::{BaseError, BaseRows, activate};
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
 pub(crate) use database::tree_name;
@@ -56,7 +58,7 @@ pub use kv::Store;
 pub use memory::MemoryStore;
 pub use models::{StoredModel, common_window_us, same_rows, stored_models};
 pub use ranked::{Ranked, RankedRows};
-pub use record::{Base, Held, Kept, Position, Span, StatRecord, Taken};
+pub use record::{Base, DeadLetter, Held, Kept, Position, Span, StatRecord, Taken};
 pub use scan::{Order, Rows};
 pub use snapshot::{Reader, Snapshot};
 pub use stat::StatStore;

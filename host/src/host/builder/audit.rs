@@ -108,6 +108,7 @@ impl HostBuilder {
         let database = Arc::new(Database::open(&scratch.path().join("data"))?.database);
         let options = EngineOptions {
             threads: 1,
+            ingest_threads: self.ingest_threads,
             checkpoint: self.checkpoint,
             durable_every: self.durable_every,
             limits: self.limits,

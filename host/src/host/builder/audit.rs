@@ -25,7 +25,6 @@ use crate::log::journal::{Journal, JournalOptions};
 use crate::log::seam::SeamIndex;
 use crate::log::segment::Retention;
 use crate::log::source::SourceKind;
-use crate::project::Caps;
 use crate::query::shape::ModelShape;
 use crate::query::{Column, StatState, Table};
 use crate::sources::{folder_name, mapping};
@@ -108,11 +107,11 @@ impl HostBuilder {
         let database = Arc::new(Database::open(&scratch.path().join("data"))?.database);
         let options = EngineOptions {
             threads: 1,
-            ingest_threads: 1,
+            ingest_threads: self.ingest_threads,
             checkpoint: self.checkpoint,
             durable_every: self.durable_every,
             limits: self.limits,
-            caps: Caps::default(),
+            caps: self.caps,
             stat_config: self.stat_config,
             accept_loss: false,
             history: true,

@@ -85,7 +85,7 @@ mod tests {
         covered.touch(start + 100 * SECOND).unwrap();
         covered.touch(start + 101 * SECOND).unwrap();
         let first = start + SECOND..start + 2 * SECOND;
-        assert_eq!(coverage.spans(), [first.clone()]);
+        assert_eq!(coverage.spans(), std::slice::from_ref(&first));
         connections.connected(0);
         connections.missed(0, "nothing is kept");
         covered.touch(start + 200 * SECOND).unwrap();

@@ -46,13 +46,13 @@ pub fn message(i: u64) -> String {
     const APPS: [&str; 5] = ["bodhi", "git", "copr", "pagure", "wiki"];
     let time = 1_500_000_000.25 + i as f64 * 10.0;
     let app = APPS[(i * i % 5) as usize];
+    let package = i % 11;
     let user = match i * 7919 % 7 {
         0 => "null".to_owned(),
         user => format!("\"user-{user}\""),
     };
     format!(
-        r#"{{"msg_id":"m-{i}","topic":"org.fedoraproject.prod.{app}.event","timestamp":{time},"username":{user},"msg":{{"package":{{"name":"pkg-{}"}},"timing":{{"elapsed_ms":{}}}}}}}"#,
-        i % 11,
+        r#"{{"msg_id":"m-{i}","topic":"org.fedoraproject.prod.{app}.event","timestamp":{time},"username":{user},"msg":{{"agent":{user},"name":"pkg-{package}","package":{{"name":"pkg-{package}"}},"timing":{{"elapsed_ms":{}}}}}}}"#,
         i * 37 % 5000,
     )
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -22,7 +22,7 @@ const LOG: &str = "release-engineering-event-logs";
 struct Folded(TempDir);
 
 impl Folded {
-    fn new(messages: &PathBuf) -> Self {
+    fn new(messages: &Path) -> Self {
         let data = TempDir::new().unwrap();
         let plugins = plugins(&["statmill-volume", "statmill-pagure", "statmill-releng"]);
         let source = format!("file:{}", messages.display());

@@ -166,8 +166,6 @@ fn postgres(rest: &str) -> Result<Kind, DatabaseError> {
 
 /// The certificates that this machine trusts.
 fn trusted() -> Result<ClientConfig, DatabaseError> {
-    // Where both of rustls' providers are built in, it must be told which one to take.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     ClientConfig::with_platform_verifier().map_err(DatabaseError::Certificates)
 }
 

@@ -89,22 +89,10 @@ pub fn import(
 ) -> Result<Report, StatscacheError> {
     let stats: BTreeMap<&str, &StatManifest> =
         stats.iter().map(|stat| (stat.ident.as_str(), stat)).collect();
-    let mut planned = Vec::new();
-    let mut tables = Vec::new();
+    let (mut planned, mut tables) = (Vec::new(), Vec::new());
     for (name, columns) in original.tables()? {
-        let Some(ident) = options.names.ident(&name) else {
-            let reason = "statmill ships no stat for it; name one: --table TABLE=IDENT".to_owned();
-            tables.push(Table { name, rows: 0, outcome: Outcome::Refused { reason } });
-            continue;
-        };
-        let shape = (stats.get(ident.as_str()))
-            .ok_or_else(|| format!("no loaded plugin has {ident}; name its folder: --plugins"))
-            .and_then(|stat| {
-                Shape::new(stat, options.names.keeps_message_times(&name), &columns)
-                    .map(|shape| (*stat, shape))
-            });
-        match shape {
-            Ok((stat, shape)) => planned.push((name, stat, shape)),
+        match Planned::new(&name, &columns, &stats, &options.names) {
+            Ok(plan) => planned.push(plan),
             Err(reason) => {
                 tables.push(Table { name, rows: 0, outcome: Outcome::Refused { reason } });
             }
@@ -113,20 +101,22 @@ pub fn import(
     if planned.is_empty() && tables.is_empty() {
         return Err(StatscacheError::NoTables);
     }
-    let newest_us = newest(original, &planned, options)?;
-    let until_us = options.until_us.or(newest_us);
+    let until_us = match options.until_us {
+        None => newest_us(original, &planned, options)?,
+        told => told,
+    };
     let mut filled = Vec::new();
-    for (name, stat, shape) in &planned {
-        let mut rows = 0;
-        let outcome = take(original, here, name, stat, shape, until_us, options, &mut rows)?;
+    for plan in &planned {
+        let (rows, outcome) = plan.take(original, here, until_us, &options.zone)?;
         let outcome = match outcome {
-            Ok((outcome, stat)) => {
-                filled.extend(stat);
+            Ok(None) => Outcome::Empty { ident: plan.stat.ident.clone() },
+            Ok(Some(Filled { stat, outcome })) => {
+                filled.push(stat);
                 outcome
             }
             Err(reason) => Outcome::Refused { reason },
         };
-        tables.push(Table { name: name.clone(), rows, outcome });
+        tables.push(Table { name: plan.name.clone(), rows, outcome });
     }
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let is_refused = |table: &Table| matches!(table.outcome, Outcome::Refused { .. });
@@ -137,67 +127,92 @@ pub fn import(
     if done {
         store::activate(here, &filled)?;
     } else {
+        let begun: Vec<_> = filled.iter().map(|stat| stat.snapshot().manifest().clone()).collect();
         drop(filled);
-        planned.iter().try_for_each(|(_, stat, _)| here.drop_beside(stat))?;
+        begun.iter().try_for_each(|stat| here.drop_beside(stat))?;
     }
     Ok(Report { tables, done })
 }
 
 /// The newest event time that the tables show: the original had flushed a message of then.
-fn newest(
+fn newest_us(
     original: &mut Connection,
-    planned: &[(String, &StatManifest, Shape)],
+    planned: &[Planned<'_>],
     options: &Options,
 ) -> Result<Option<i64>, StatscacheError> {
-    let mut newest = None;
-    for (name, _, shape) in planned {
-        let text = original.newest(name)?;
+    let mut newest_us = None;
+    for plan in planned {
+        let text = original.newest(&plan.name)?;
         // What cannot be read is told of when its row is.
         let time_us = text.and_then(|text| rows::time_us(&text, &options.zone).ok());
-        newest = newest.max(time_us.map(|time_us| shape.earliest_message_us(time_us)));
+        newest_us = newest_us.max(time_us.map(|time_us| plan.shape.earliest_message_us(time_us)));
     }
-    Ok(newest)
+    Ok(newest_us)
 }
 
-/// Reads one table; the inner error is why it is refused.
-#[allow(clippy::too_many_arguments, reason = "all of them are the import's own")]
-fn take(
-    original: &mut Connection,
-    here: &Database,
-    name: &str,
-    stat: &StatManifest,
-    shape: &Shape,
-    until_us: Option<i64>,
-    options: &Options,
-    rows: &mut u64,
-) -> Result<Result<(Outcome, Option<StatStore>), String>, StatscacheError> {
-    let ident = stat.ident.clone();
-    let Some(until_us) = until_us else { return Ok(Ok((Outcome::Empty { ident }, None))) };
-    let mut base = match BaseRows::begin(here, stat, until_us) {
-        Ok(base) => base,
-        Err(BaseError::Store(error)) => return Err(error.into()),
-        Err(error) => return Ok(Err(error.to_string())),
-    };
-    let mut stored = Ok(());
-    let read = original.each_row(name, shape.columns(), &mut |cells| {
-        *rows += 1;
-        let (key, value) =
-            shape.row(cells, &options.zone).map_err(|reason| format!("row {rows}: {reason}"))?;
-        stored = base.add(0, key, value);
-        if stored.is_err() { Err(String::new()) } else { Ok(()) }
-    })?;
-    stored?;
-    if let Err(reason) = read {
-        drop(base);
-        here.drop_beside(stat)?;
-        return Ok(Err(reason));
+/// A table, and the stat that takes its rows.
+struct Planned<'a> {
+    name: String,
+    stat: &'a StatManifest,
+    shape: Shape,
+}
+
+/// A stat with all its rows, and what to tell of it.
+struct Filled {
+    stat: StatStore,
+    outcome: Outcome,
+}
+
+impl<'a> Planned<'a> {
+    /// The error says why the table is refused.
+    fn new(
+        name: &str,
+        columns: &[String],
+        stats: &BTreeMap<&str, &'a StatManifest>,
+        names: &Names,
+    ) -> Result<Self, String> {
+        let ident =
+            (names.ident(name)).ok_or("no stat is known for it; name one: --table TABLE=IDENT")?;
+        let stat = (stats.get(ident.as_str()))
+            .ok_or_else(|| format!("no loaded plugin has {ident}; name its folder: --plugins"))?;
+        let shape = Shape::new(stat, names.keeps_message_times(name), columns)?;
+        Ok(Self { name: name.to_owned(), stat, shape })
     }
-    let cutoff_us = base.cutoff_us();
-    if *rows == 0 {
-        drop(base);
-        here.drop_beside(stat)?;
-        return Ok(Ok((Outcome::Empty { ident }, None)));
+
+    /// Reads the table; answers how many rows it has, and the stat, none without rows. The inner error says why the
+    /// table is refused.
+    fn take(
+        &self,
+        original: &mut Connection,
+        here: &Database,
+        until_us: Option<i64>,
+        zone: &TimeZone,
+    ) -> Result<(u64, Result<Option<Filled>, String>), StatscacheError> {
+        let Some(until_us) = until_us else { return Ok((0, Ok(None))) };
+        let mut base = match BaseRows::begin(here, self.stat, until_us) {
+            Ok(base) => base,
+            Err(BaseError::Store(error)) => return Err(error.into()),
+            Err(error) => return Ok((0, Err(error.to_string()))),
+        };
+        let (mut rows, mut stored) = (0, Ok(()));
+        let read = original.each_row(&self.name, self.shape.columns(), &mut |cells| {
+            rows += 1;
+            let row = self.shape.row(cells, zone);
+            let (key, value) = row.map_err(|reason| format!("row {rows}: {reason}"))?;
+            stored = base.add(0, key, value);
+            // The error itself is in `stored`.
+            stored.as_ref().map_err(ToString::to_string).copied()
+        })?;
+        stored?;
+        if rows == 0 || read.is_err() {
+            drop(base);
+            here.drop_beside(self.stat)?;
+            return Ok((rows, read.map(|()| None)));
+        }
+        let cutoff_us = base.cutoff_us();
+        let (stat, kept, left_out) = base.finish()?;
+        let ident = self.stat.ident.clone();
+        let outcome = Outcome::Taken { ident, rows: kept, left_out, cutoff_us };
+        Ok((rows, Ok(Some(Filled { stat, outcome }))))
     }
-    let (filled, kept, left_out) = base.finish()?;
-    Ok(Ok((Outcome::Taken { ident, rows: kept, left_out, cutoff_us }, Some(filled))))
 }

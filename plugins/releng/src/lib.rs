@@ -39,6 +39,7 @@ fields! {
 
 /// The newest event of each thing that release engineering makes.
 #[derive(Models, Default)]
+#[allow(clippy::type_complexity, reason = "a model's type names its columns' types")]
 pub struct EventLogs {
     #[model(
         dimensions = ["category", "category_constraint"],

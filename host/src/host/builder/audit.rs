@@ -25,7 +25,6 @@ use crate::log::journal::{Journal, JournalOptions};
 use crate::log::seam::SeamIndex;
 use crate::log::segment::Retention;
 use crate::log::source::SourceKind;
-use crate::project::Caps;
 use crate::query::shape::ModelShape;
 use crate::query::{Column, StatState, Table};
 use crate::sources::{folder_name, mapping};
@@ -112,7 +111,7 @@ impl HostBuilder {
             checkpoint: self.checkpoint,
             durable_every: self.durable_every,
             limits: self.limits,
-            caps: Caps::default(),
+            caps: self.caps,
             stat_config: self.stat_config,
             accept_loss: false,
             history: true,

@@ -39,4 +39,27 @@ datagrepper() {
     venv datagrepper datagrepper==1.1.0 datanommer.models==1.5.0 'setuptools<80' gunicorn
 }
 
+# The Fedora bus of today: RabbitMQ, and the publisher of fedora-messaging.
+fedora_messaging() {
+    # Its package starts a broker of its own, which no test uses.
+    local policy=/usr/sbin/policy-rc.d
+    if ! dpkg -s rabbitmq-server >/dev/null 2>&1 && [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+        packages rabbitmq-server || { as_root rm -f "$policy"; return 1; }
+        as_root rm -f "$policy"
+    fi
+    packages rabbitmq-server python3 python3-venv
+    venv fedora-messaging fedora-messaging==3.9.1 pika==1.4.4
+}
+
+# The Fedora bus of old: publishers over ZeroMQ that sign.
+fedmsg() {
+    packages openssl python3 python3-venv
+    # Newer versions of these two lack what fedmsg signs with.
+    venv fedmsg fedmsg==1.1.7 pyzmq 'cryptography<43' 'pyopenssl<24.3' 'setuptools<80'
+}
+
 datagrepper
+fedora_messaging
+fedmsg

@@ -65,6 +65,12 @@ fn axum_is_known_only_to_http() {
 }
 
 #[test]
+fn lapin_is_known_only_to_the_source_and_its_addresses() {
+    let allowed = ["host/src/sources/amqp", "host/src/log/source/amqp.rs"];
+    assert_only("lapin::", "host/src", &allowed);
+}
+
+#[test]
 fn unsafe_code_lives_in_the_named_files_only() {
     assert_only(
         "unsafe ",

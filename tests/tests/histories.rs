@@ -135,7 +135,7 @@ fn counts(host: &Running) -> BTreeMap<String, u64> {
 fn past() -> Vec<f64> {
     let start = now() - 7200.0;
     let apart = (0..300).map(|i| start + f64::from(i) * 11.3);
-    let at_once = (0..250).map(|i| (start + 4000.0).floor() + f64::from(i) * 0.003);
+    let at_once = (0..130).map(|i| (start + 4000.0).floor() + f64::from(i) * 0.003);
     apart.chain(at_once).collect()
 }
 
@@ -159,7 +159,7 @@ fn every_message_is_counted_once(mut scene: Scene, fast: &str, slow: &str) {
     assert!(host.stop());
 
     // Missed while no host ran; killed while it is fetched, with live messages between.
-    scene.publish((0..400).map(|_| now()), None);
+    scene.publish((0..200).map(|_| now()), None);
     let host = scene.start(slow);
     scene.publish((0..30).map(|_| now()), Some(&host));
     wait_for_the_middle(&host);
@@ -184,7 +184,7 @@ fn what_was_missed_is_fetched_from_legacy_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("raw", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=40&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
 }
 
@@ -193,7 +193,7 @@ fn what_was_missed_is_fetched_from_modern_rows_and_counted_once() {
     let scene = Scene::new();
     let datagrepper = Datagrepper::start(&scene.postgres);
     let history = |options: &str| datagrepper.history("v2/search", options);
-    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=10&slice=1s"));
+    let (fast, slow) = (history("settle=1s"), history("settle=1s&rows=40&slice=1s"));
     every_message_is_counted_once(scene, &fast, &slow);
 }
 

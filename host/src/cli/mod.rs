@@ -278,8 +278,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn log_to_stderr(filter: &str, json: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
-    // The HTTP client's trace shows what goes over the wire, tokens and all.
-    let quiet = ["ureq=info", "ureq_proto=info"].map(str::parse);
+    // The HTTP client's trace shows what goes over the wire, tokens and all. The broker's client calls
+    // every lost connection an error several times; the source says it once, with its address.
+    let quiet = ["ureq=info", "ureq_proto=info", "lapin=off"].map(str::parse);
     let mut filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
     for directive in quiet {
         filter = filter.add_directive(directive?);

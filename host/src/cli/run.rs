@@ -23,7 +23,8 @@ pub(super) struct RunArgs {
     /// Folder of plugins, or a single library; may be given again. `plugins` in the data folder comes last.
     #[arg(long)]
     plugins: Vec<PathBuf>,
-    /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`; may be given again.
+    /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`, `zmq+tcp://HOST:PORT`,
+    /// `amqp://HOST/VHOST?queue=NAME`, `amqps://…`; may be given again.
     #[arg(long = "source", value_name = "URL")]
     sources: Vec<String>,
     /// Where messages missed while no host ran are fetched from: `file:PATH`, `datagrepper+https://HOST/raw`,

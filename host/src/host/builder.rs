@@ -141,7 +141,8 @@ impl HostBuilder {
         self
     }
 
-    /// Adds a source by its URL (`file:PATH`, `http:NAME`, `stdin:`, `demo:`).
+    /// Adds a source by its URL (`file:PATH`, `http:NAME`, `stdin:`, `demo:`, `zmq+tcp://HOST:PORT`,
+    /// `amqp://HOST/VHOST?queue=NAME`, `amqps://…`).
     ///
     /// # Errors
     /// [`SourceError`] naming what is wrong with the URL.

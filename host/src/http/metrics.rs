@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
-use crate::query::{CompleteUntil, StatState, Status};
+use crate::query::{CompleteUntil, ConnectionState, StatState, Status};
 
 /// How often distributions are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -63,6 +63,7 @@ pub fn render(status: &Status, measured: Option<&Handle>) -> String {
     out.sample(&[], views.stuck);
     stats(status, &mut out);
     logs(status, &mut out);
+    sources(status, &mut out);
     if let Some(handle) = measured {
         out.0.push_str(&handle.render());
     }
@@ -152,6 +153,47 @@ fn logs(status: &Status, out: &mut Text) {
                 &[("log", &log.name), ("history", &fill.history), ("fill", &id)],
                 fill.messages,
             );
+        }
+    }
+}
+
+fn sources(status: &Status, out: &mut Text) {
+    let sources = || status.logs.iter().filter_map(|log| Some((&*log.name, log.source.as_ref()?)));
+    let connections =
+        || sources().flat_map(|(log, it)| it.connections.iter().map(move |it| (log, it)));
+    out.family("statmill_source_connected_info", "gauge", "1 for a connection that is there.");
+    for (log, connection) in connections() {
+        let is_there = u8::from(connection.state == ConnectionState::Connected);
+        out.sample(&[("log", log), ("address", &connection.address)], is_there);
+    }
+    out.family("statmill_source_connects_total", "counter", "How often a connection was made.");
+    for (log, connection) in connections() {
+        out.sample(&[("log", log), ("address", &connection.address)], connection.connects);
+    }
+    out.family(
+        "statmill_source_failures_total",
+        "counter",
+        "How often a connection was lost or could not be made.",
+    );
+    for (log, connection) in connections() {
+        out.sample(&[("log", log), ("address", &connection.address)], connection.failures);
+    }
+    out.family("statmill_source_received_messages_total", "counter", "Messages that came.");
+    for (log, source) in sources() {
+        out.sample(&[("log", log)], source.received);
+    }
+    out.family(
+        "statmill_source_duplicate_messages_total",
+        "counter",
+        "Messages that the journal had already.",
+    );
+    for (log, source) in sources() {
+        out.sample(&[("log", log)], source.duplicates);
+    }
+    out.family("statmill_source_refused_messages_total", "counter", "Messages refused, by reason.");
+    for (log, source) in sources() {
+        for (reason, messages) in &source.refused {
+            out.sample(&[("log", log), ("reason", reason)], messages);
         }
     }
 }

@@ -104,6 +104,19 @@ impl Coverage {
         self.write(&mut state, now_us)
     }
 
+    /// Up to when the journal was being written; none = it never was.
+    #[must_use]
+    pub fn end_us(&self) -> Option<i64> {
+        let state = self.state.lock();
+        state.current.or(state.past.last().copied()).map(|(_, end_us)| end_us)
+    }
+
+    /// Whether this run's span has begun and not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.lock().current.is_some()
+    }
+
     /// Whether this is the record of the journal in `dir`.
     #[must_use]
     pub fn is_in(&self, dir: &Path) -> bool {

@@ -142,6 +142,19 @@ impl Ingest {
         self.write(now_us(), documents, 0, None, false)
     }
 
+    /// Accepts those documents of the same process that are good, and names the others by their place,
+    /// from 1; returns when they are durable.
+    ///
+    /// # Errors
+    /// [`IngestError`]; nothing was written then.
+    pub fn push_good<'a>(
+        &self,
+        documents: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Accepted, IngestError> {
+        let documents = (1..).zip(documents.into_iter().map(Some));
+        self.write(now_us(), documents, 0, None, true)
+    }
+
     fn accept_at(
         &self,
         now_us: i64,

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
 
+use super::connections::Connections;
 use super::horizon::{Horizon, HorizonOptions, HorizonStatus};
 use super::seam::SeamIndex;
 use super::segment::{
@@ -78,6 +79,7 @@ pub struct Journal {
     costs: Costs,
     horizon: Mutex<Horizon>,
     seam: OnceLock<Arc<SeamIndex>>,
+    connections: OnceLock<Arc<Connections>>,
 }
 
 /// What one request wants appended, all or nothing.
@@ -160,6 +162,7 @@ impl Journal {
             costs: Costs::default(),
             horizon: Mutex::new(horizon),
             seam: OnceLock::new(),
+            connections: OnceLock::new(),
         }))
     }
 
@@ -252,6 +255,11 @@ impl Journal {
         let _ = self.seam.set(seam);
     }
 
+    /// Says over what the journal is fed; the first time counts.
+    pub(crate) fn fed_over(&self, connections: Arc<Connections>) {
+        let _ = self.connections.set(connections);
+    }
+
     /// Packs a large submission on the thread that brings it: the others need not wait for that.
     fn prepare(&self, submission: Submission, effort: Effort) -> Result<Prepared, LogError> {
         let Submission { entries, key, rejected } = submission;
@@ -309,6 +317,7 @@ impl Log for Journal {
             identities: horizon.horizon_ids,
             short: horizon.short,
         });
+        status.source = self.connections.get().map(|connections| connections.status());
         self.log.describe(status);
     }
 
@@ -322,6 +331,10 @@ impl Log for Journal {
 
     fn settle_us(&self) -> i64 {
         self.options.settle_us
+    }
+
+    fn lacks_from_us(&self) -> Option<i64> {
+        self.connections.get().and_then(|connections| connections.lacks_from_us())
     }
 
     fn arrival_time(&self) -> bool {

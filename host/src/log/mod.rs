@@ -4,6 +4,7 @@
 //! journal first ([`journal`]); history becomes one by being fetched into a fill ([`fill`]).
 //! Journals and fills share one segment format ([`segment`], `docs/segment-format.md`).
 
+pub mod connections;
 pub mod coverage;
 pub mod demo;
 pub mod file;

@@ -4,8 +4,10 @@
 //! (`file:/var/log/bus.ndjson?map=fedmsg`). A history is a URL too. Passwords in addresses are read but
 //! never shown.
 
+mod amqp;
 mod history;
 mod options;
+mod zmq;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,18 +18,18 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+pub use self::amqp::{AmqpParams, Secret};
 use self::history::HISTORIES;
 pub use self::history::{DatagrepperOptions, HistoryKind, HistoryUrl, PostgresOptions};
 use self::options::{Options, duration, float, integer, one_of, size, time_us};
+pub use self::zmq::{SignatureParams, ZmqParams};
 use super::LogError;
 use super::demo::DemoParams;
 use crate::config::Keep;
 use crate::config::nearest::{nearest, suggestion};
 
 /// Schemes of sources that are read now.
-const SCHEMES: [&str; 4] = ["file", "stdin", "demo", "http"];
-/// Schemes that are planned.
-const LATER: [&str; 4] = ["zmq+tcp", "zmq", "amqp", "amqps"];
+const SCHEMES: [&str; 7] = ["file", "stdin", "demo", "http", "zmq+tcp", "amqp", "amqps"];
 
 /// A source of messages.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +48,7 @@ pub struct SourceUrl {
     pub keep: Option<Keep>,
     /// Messages read a second at most; 0 = no limit.
     pub max_rate: u64,
-    text: String,
+    text: Secret,
 }
 
 /// The kinds of sources.
@@ -60,6 +62,10 @@ pub enum SourceKind {
     Demo(DemoParams),
     /// What is sent to `/ingest/NAME`, through a journal.
     Http(String),
+    /// A broker's queue of fedora-messaging's messages, through a journal.
+    Amqp(Box<AmqpParams>),
+    /// What fedmsg's publishers send over ZeroMQ, through a journal.
+    Zmq(Box<ZmqParams>),
 }
 
 /// Why an address makes no sense. Messages name the address without its secrets.
@@ -73,9 +79,6 @@ pub enum SourceError {
     /// Nobody knows the scheme.
     #[error("{url:?}: there is no scheme {scheme:?}, only {known}{}", suggestion(nearest.as_deref()))]
     UnknownScheme { url: String, scheme: String, known: String, nearest: Option<String> },
-    /// The scheme is known but this version has no reader for it.
-    #[error("{url:?}: {scheme:?} is not in this version; it reads {known}")]
-    NotInThisVersion { url: String, scheme: String, known: String },
     /// The part behind the scheme is wrong.
     #[error("{url:?}: {reason}")]
     BadPlace { url: String, reason: String },
@@ -105,6 +108,8 @@ impl SourceUrl {
             SourceKind::Stdin => "stdin:".to_owned(),
             SourceKind::Demo(params) => format!("demo:{}", params.seed),
             SourceKind::Http(name) => format!("http:{name}"),
+            SourceKind::Amqp(params) => params.name(),
+            SourceKind::Zmq(params) => params.name(),
         }
     }
 
@@ -119,9 +124,10 @@ impl SourceUrl {
     /// # Errors
     /// As of parsing; also if the address has the option already.
     pub fn with(&self, option: &str, value: &str) -> Result<Self, SourceError> {
-        let (base, query) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        let text = &self.text.0;
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
         if Options::names(query).any(|name| name == option) {
-            let (url, option) = (redacted(&self.text), option.to_owned());
+            let (url, option) = (redacted(text), option.to_owned());
             let reason = "it is given twice, in the address and beside it".to_owned();
             return Err(SourceError::BadValue { url, option, reason });
         }
@@ -146,7 +152,7 @@ impl FromStr for SourceUrl {
             arrival_time: false,
             keep: None,
             max_rate: 0,
-            text: text.to_owned(),
+            text: Secret(text.to_owned()),
         };
         let bad_place = |reason: String| SourceError::BadPlace { url: redacted(text), reason };
         match scheme {
@@ -168,6 +174,18 @@ impl FromStr for SourceUrl {
             "http" => {
                 let options = Options::parse(text, scheme, query, &JOURNALED)?;
                 url.kind = SourceKind::Http(ingest_name(place).map_err(bad_place)?);
+                url.take_journaled(&options)?;
+            }
+            "amqp" | "amqps" => {
+                let allowed = [&amqp::OPTIONS[..], &JOURNALED].concat();
+                let options = Options::parse(text, scheme, query, &allowed)?;
+                url.kind = SourceKind::Amqp(Box::new(amqp::params(text, scheme, place, &options)?));
+                url.take_journaled(&options)?;
+            }
+            "zmq+tcp" => {
+                let allowed = [&zmq::OPTIONS[..], &JOURNALED].concat();
+                let options = Options::parse(text, scheme, query, &allowed)?;
+                url.kind = SourceKind::Zmq(Box::new(zmq::params(text, place, &options)?));
                 url.take_journaled(&options)?;
             }
             _ => {
@@ -215,7 +233,7 @@ fn demo(text: &str, query: &str) -> Result<DemoParams, SourceError> {
 impl fmt::Display for SourceUrl {
     /// Without passwords and tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(&self.text))
+        f.write_str(&redacted(&self.text.0))
     }
 }
 
@@ -224,7 +242,6 @@ impl From<SourceError> for LogError {
         let url = match &error {
             SourceError::NoScheme { url, .. }
             | SourceError::UnknownScheme { url, .. }
-            | SourceError::NotInThisVersion { url, .. }
             | SourceError::BadPlace { url, .. }
             | SourceError::UnknownOption { url, .. }
             | SourceError::BadValue { url, .. } => url.clone(),
@@ -260,10 +277,7 @@ fn scheme<'a>(text: &'a str, readable: &[&str]) -> Result<(&'a str, &'a str), So
         let reason = format!("{scheme:?} has no past to ask for; a history is one of {}", known());
         return Err(SourceError::BadPlace { url, reason });
     }
-    if LATER.contains(&scheme.as_str()) || scheme == "https" {
-        return Err(SourceError::NotInThisVersion { url, scheme, known: known() });
-    }
-    let nearest = nearest(&scheme, readable.iter().copied().chain(LATER)).map(str::to_owned);
+    let nearest = nearest(&scheme, readable.iter().copied()).map(str::to_owned);
     Err(SourceError::UnknownScheme { url, scheme, known: known(), nearest })
 }
 
@@ -298,16 +312,15 @@ fn ingest_name(place: &str) -> Result<String, String> {
     Ok(place.to_owned())
 }
 
-/// The address without what stands between `//` and the last `@`, and without secret options. Passwords may
-/// hold any character, so that all before an `@` may be one; file names hold none.
+/// The address without what stands between `//` and the last `@`, and without secret options.
+///
+/// A password may hold what ends it in a well-formed address: rather too much is left out than too little.
 pub(crate) fn redacted(text: &str) -> String {
-    let login = match text.find("//").filter(|_| !text.starts_with("file:")) {
-        Some(at) => text[at + 2..].rfind('@').map(|end| at + 2..at + 2 + end),
-        None => None,
-    };
     let mut shown = text.to_owned();
-    if let Some(login) = login {
-        shown.replace_range(login, "***");
+    if let Some(start) = text.find("//").map(|at| at + 2).filter(|_| !text.starts_with("file:"))
+        && let Some(at) = text[start..].rfind('@')
+    {
+        shown.replace_range(start..start + at, "***");
     }
     let Some((base, query)) = shown.split_once('?') else { return shown };
     let secret = ["password", "token", "secret", "key"];

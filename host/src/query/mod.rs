@@ -31,8 +31,8 @@ pub use select::Selection;
 pub use sort::Sort;
 pub use statmill_plugin_api::encoding::Value;
 pub use status::{
-    Fault, FillStatus, Hole, HorizonStatus, HostStatus, LogStatus, PluginReport, PositionStatus,
-    Progress, StatStatus, Status, TimeSpan,
+    ConnectionState, ConnectionStatus, Fault, FillStatus, Hole, HorizonStatus, HostStatus,
+    LogStatus, PluginReport, PositionStatus, Progress, SourceStatus, StatStatus, Status, TimeSpan,
 };
 pub use table::{Column, Table};
 pub use time::UtcTime;

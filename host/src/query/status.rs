@@ -1,9 +1,12 @@
 //! The whole state of a host as `/api/_status`, `/metrics` and `statmill stats` show it.
 
+mod source;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::source::{ConnectionState, ConnectionStatus, SourceStatus};
 use super::catalog::{CompleteUntil, StatState, StatView};
 use super::computed::GivenUp;
 use super::time::UtcTime;
@@ -191,7 +194,7 @@ impl DeadLetterStatus {
 }
 
 /// The reason as it is stored.
-fn reject_name(reject: Reject) -> String {
+pub(crate) fn reject_name(reject: Reject) -> String {
     match serde_json::to_value(reject) {
         Ok(serde_json::Value::String(name)) => name,
         _ => format!("{reject:?}"),
@@ -278,6 +281,9 @@ pub struct LogStatus {
     /// Messages passed over because their identity was known; none where they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<u64>,
+    /// Its connections, for one that is fed over a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceStatus>,
     /// Ranges of records that are damaged or gone.
     pub holes: Vec<Hole>,
     /// Fetches of history beside this log.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::network::{Intake, Stop, block_on};
+use super::{amqp, zmq};
 use crate::clock::now_us;
 use crate::host::HostError;
 use crate::log::demo::{DemoId, DemoParams, DemoStream};
 use crate::log::ingest::{Ingest, IngestError};
+use crate::log::source::AmqpParams;
 use crate::log::{Log, Records, stdin};
 
 /// Messages of the demo written at once.
@@ -21,11 +24,24 @@ pub(super) enum Feeder {
     Demo { params: DemoParams, ingest: Arc<Ingest> },
     /// Standard input.
     Stdin { ingest: Arc<Ingest>, max_line: usize },
+    /// A broker's queue.
+    Amqp { params: AmqpParams, intake: Intake },
+    /// fedmsg's publishers.
+    Zmq { publishers: zmq::Publishers, intake: Intake },
+}
+
+impl Feeder {
+    /// Whether it ends soon after a stop is asked for; a pump may wait for standard input for ever.
+    pub(super) fn ends_when_asked(&self) -> bool {
+        !matches!(self, Self::Stdin { .. })
+    }
 }
 
 /// Feeds until the source ends or the host stops, and marks the journal as finished at its end.
-pub(super) fn run(feeder: Feeder, stopping: &AtomicBool) -> Result<(), HostError> {
+pub(super) fn run(feeder: Feeder, stopping: &AtomicBool, stop: Stop) -> Result<(), HostError> {
     match feeder {
+        Feeder::Amqp { params, intake } => block_on(amqp::run(&params, &intake, stop)),
+        Feeder::Zmq { publishers, intake } => block_on(zmq::run(publishers, &intake, stop)),
         Feeder::Demo { params, ingest } => demo(params, &ingest, stopping),
         Feeder::Stdin { ingest, max_line } => lines(&ingest, max_line),
     }

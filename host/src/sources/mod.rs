@@ -1,28 +1,36 @@
 //! From URLs to logs: opens what the engine reads, and runs what feeds it.
 //!
 //! A file is a log as it stands. Every other source is written to its journal by a feeder of its own:
-//! HTTP requests, a pump for standard input, the demo generator. Fills are planned at start and
+//! HTTP requests, a pump for standard input, the demo generator, connections over a network. Fills are planned at start and
 //! fetched beside the live messages.
 
+mod amqp;
 mod feed;
 mod fills;
 mod needs;
+mod network;
 mod retire;
+mod signature;
+mod written;
+mod zmq;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
+use self::needs::Covered;
+use self::network::{Intake, Stop};
 use crate::clock::now_us;
 use crate::config::Keep;
 use crate::engine::LogInput;
 use crate::host::HostError;
 use crate::loader::Loaded;
+use crate::log::connections::Connections;
 use crate::log::coverage::Coverage;
 use crate::log::file::{FileLog, FileOptions, Folded};
 use crate::log::history::History;
@@ -33,9 +41,6 @@ use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
 use crate::log::{LogId, Offset};
 use crate::project::{Limits, Mapping};
 use crate::store::{Database, StatStore};
-
-/// How often a running host notes that it is up and journaling.
-const COVERAGE_STEP: Duration = Duration::from_secs(1);
 
 /// What the sources of a host need to be opened.
 #[derive(Clone, Debug)]
@@ -60,11 +65,19 @@ pub(crate) struct Sources {
     fetches: Vec<fills::Fetch>,
     history: Option<Arc<dyn History>>,
     seam: Arc<SeamIndex>,
-    journals: Vec<needs::Covered>,
+    journals: Vec<Covered>,
     stopping: Arc<AtomicBool>,
+    /// The same wish for those that wait for a network.
+    stop: watch::Sender<bool>,
     /// Feeders first: `--once` waits for them.
-    feeding: Mutex<Vec<JoinHandle<Result<(), HostError>>>>,
+    feeding: Mutex<Vec<Feeding>>,
     others: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A feeder's thread.
+struct Feeding {
+    thread: JoinHandle<Result<(), HostError>>,
+    ends_when_asked: bool,
 }
 
 impl Sources {
@@ -84,6 +97,7 @@ impl Sources {
             seam: SeamIndex::new(),
             journals: Vec::new(),
             stopping: Arc::new(AtomicBool::new(false)),
+            stop: watch::Sender::new(false),
             feeding: Mutex::default(),
             others: Mutex::default(),
         };
@@ -91,7 +105,7 @@ impl Sources {
             sources.open_one(options, url, stats)?;
         }
         if options.urls.iter().any(SourceUrl::is_journaled) {
-            note_coverage(&sources.coverages(), Coverage::touch)?;
+            written::note(&sources.journals, Covered::touch)?;
             fills::plan(&mut sources, options, database, stats, loaded)?;
         } else if options.history.is_some() {
             tracing::warn!(
@@ -145,7 +159,11 @@ impl Sources {
             source,
         })?;
         let coverage = Arc::new(coverage);
-        self.journals.push(needs::Covered { journal: Arc::clone(&journal), coverage });
+        let connections = connections(&url.kind, &name, coverage.end_us());
+        if let Some(connections) = &connections {
+            journal.fed_over(Arc::clone(connections));
+        }
+        self.journals.push(Covered { journal: Arc::clone(&journal), coverage });
         self.inputs.push(LogInput {
             log: Arc::clone(&journal) as _,
             readers: None,
@@ -155,8 +173,11 @@ impl Sources {
         let mut limits = options.ingest;
         limits.message.max_ahead_us = max_ahead_us.unwrap_or(limits.message.max_ahead_us);
         let ingest = Arc::new(Ingest::new(journal, limits));
+        let intake = |ingest| connections.map(|connections| Intake { ingest, connections });
         match &url.kind {
-            SourceKind::Http(_) if options.once => return Err(HostError::Endless(name)),
+            SourceKind::Http(_) | SourceKind::Amqp(_) | SourceKind::Zmq(_) if options.once => {
+                return Err(HostError::Endless(name));
+            }
             SourceKind::Http(source) => {
                 self.sinks.insert(source.clone(), ingest);
             }
@@ -169,6 +190,17 @@ impl Sources {
             SourceKind::Stdin => self
                 .feeders
                 .push(feed::Feeder::Stdin { ingest, max_line: options.limits.max_message }),
+            SourceKind::Amqp(params) => {
+                let params = (**params).clone();
+                self.feeders
+                    .extend(intake(ingest).map(|intake| feed::Feeder::Amqp { params, intake }));
+            }
+            SourceKind::Zmq(params) => {
+                let publishers = zmq::Publishers::open(params, limits.message.max_message)
+                    .map_err(|error| HostError::Feed(format!("{name}: {error}")))?;
+                self.feeders
+                    .extend(intake(ingest).map(|intake| feed::Feeder::Zmq { publishers, intake }));
+            }
             SourceKind::File(_) => {}
         }
         Ok(())
@@ -188,12 +220,16 @@ impl Sources {
     pub(crate) fn start(&mut self) -> Result<(), HostError> {
         let thread = |source| HostError::Io { what: "cannot start a thread".into(), source };
         for feeder in self.feeders.drain(..) {
-            let stopping = Arc::clone(&self.stopping);
-            let spawned = std::thread::Builder::new()
+            let (stopping, stop) = (Arc::clone(&self.stopping), Stop(self.stop.subscribe()));
+            let ends_when_asked = feeder.ends_when_asked();
+            let thread = std::thread::Builder::new()
                 .name("feed".into())
-                .spawn(move || feed::run(feeder, &stopping))
+                .spawn(move || {
+                    let outcome = feed::run(feeder, &stopping, stop);
+                    outcome.inspect_err(|error| tracing::error!("a source has ended: {error}"))
+                })
                 .map_err(thread)?;
-            self.feeding.lock().push(spawned);
+            self.feeding.lock().push(Feeding { thread, ends_when_asked });
         }
         let fetches = std::mem::take(&mut self.fetches);
         if !fetches.is_empty() {
@@ -205,10 +241,10 @@ impl Sources {
             self.others.lock().push(spawned);
         }
         if !self.journals.is_empty() {
-            let (coverages, stopping) = (self.coverages(), Arc::clone(&self.stopping));
+            let (journals, stopping) = (self.journals.clone(), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("coverage".into())
-                .spawn(move || keep_coverage(&coverages, &stopping))
+                .spawn(move || written::keep_noting(&journals, &stopping))
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
@@ -218,7 +254,7 @@ impl Sources {
     /// Waits until every feeder has come to its end.
     pub(crate) fn wait_fed(&self) -> Result<(), HostError> {
         let feeding = std::mem::take(&mut *self.feeding.lock());
-        for thread in feeding {
+        for Feeding { thread, .. } in feeding {
             if let Ok(outcome) = thread.join() {
                 outcome?;
             }
@@ -229,6 +265,7 @@ impl Sources {
     /// Stops feeding and fetching; what was accepted is in the journals.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.stop.send_replace(true);
         if let Some(history) = &self.history {
             history.stop();
         }
@@ -236,20 +273,16 @@ impl Sources {
             thread.thread().unpark();
             let _ = thread.join();
         }
-        for thread in std::mem::take(&mut *self.feeding.lock()) {
+        for Feeding { thread, ends_when_asked } in std::mem::take(&mut *self.feeding.lock()) {
             thread.thread().unpark();
-            // A pump may wait for standard input for ever: it ends with the process.
-            if thread.is_finished() {
+            // A pump that waits ends with the process.
+            if ends_when_asked || thread.is_finished() {
                 let _ = thread.join();
             }
         }
-        if let Err(error) = note_coverage(&self.coverages(), Coverage::pause) {
+        if let Err(error) = written::note(&self.journals, Covered::pause) {
             tracing::warn!("some history will be asked again: {error}");
         }
-    }
-
-    fn coverages(&self) -> Vec<Arc<Coverage>> {
-        self.journals.iter().map(|covered| Arc::clone(&covered.coverage)).collect()
     }
 }
 
@@ -259,25 +292,21 @@ impl Drop for Sources {
     }
 }
 
-fn keep_coverage(coverages: &[Arc<Coverage>], stopping: &AtomicBool) {
-    while !stopping.load(Ordering::Acquire) {
-        std::thread::park_timeout(COVERAGE_STEP);
-        if let Err(error) = note_coverage(coverages, Coverage::touch) {
-            tracing::warn!("some history will be asked again: {error}");
-        }
-    }
-}
-
-/// Notes the same instant for all journals: no sliver of time is missed by one alone.
-fn note_coverage(
-    coverages: &[Arc<Coverage>],
-    note: impl Fn(&Coverage, i64) -> std::io::Result<()>,
-) -> Result<(), HostError> {
+/// The connections that a source is fed over, which have brought nothing since `covered_us`.
+fn connections(kind: &SourceKind, name: &str, covered_us: Option<i64>) -> Option<Arc<Connections>> {
     let now = now_us();
-    coverages.iter().try_for_each(|coverage| note(coverage, now)).map_err(|source| HostError::Io {
-        what: "cannot note when journals were written".into(),
-        source,
-    })
+    let connections = match kind {
+        // The queue has kept what was sent since.
+        SourceKind::Amqp(params) => {
+            Connections::new(name, [params.address()], covered_us.unwrap_or(now))
+        }
+        SourceKind::Zmq(params) => {
+            let addresses = params.endpoints.iter().map(|endpoint| format!("tcp://{endpoint}"));
+            Connections::new(name, addresses, now)
+        }
+        _ => return None,
+    };
+    Some(Arc::new(connections))
 }
 
 /// The mapping of this name: built in, or the configuration's.

@@ -25,6 +25,7 @@ use crate::query::UtcTime;
 use crate::store::{StatStore, tree_name};
 
 /// A journal and the times when it was written.
+#[derive(Clone)]
 pub(super) struct Covered {
     pub(super) journal: Arc<Journal>,
     pub(super) coverage: Arc<Coverage>,

@@ -148,7 +148,7 @@ impl DatagrepperHistory {
     /// Whether seconds near by are answered: then it is not the server that is ill.
     fn answers_beside(&self, from_s: i64) -> bool {
         [from_s - 4, from_s + 4].into_iter().any(|from_s| {
-            let question = Question { from_s, to_s: from_s + 1, page: 1, rows: 1 };
+            let question = Question { from_s, to_s: from_s + 1, page: 1, rows: 1, topic: None };
             self.asker.ask(&question).is_ok()
         })
     }

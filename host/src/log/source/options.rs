@@ -8,6 +8,9 @@ use super::{SourceError, redacted};
 use crate::config::nearest::nearest;
 use crate::config::{parse_duration, parse_size};
 
+/// Options that may be given several times.
+const REPEATABLE: [&str; 3] = ["bind", "topic", "endpoint"];
+
 /// The options given, all of them known.
 pub(super) struct Options<'a> {
     url: &'a str,
@@ -26,10 +29,13 @@ impl<'a> Options<'a> {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             if !allowed.contains(&name) {
                 let near = nearest(name, allowed.iter().copied()).map(str::to_owned);
+                // What looks like no name may be the rest of a password with a question mark in it.
+                let is_name =
+                    name.chars().all(|it| it.is_ascii_alphanumeric() || "-_".contains(it));
                 return Err(SourceError::UnknownOption {
                     url: redacted(url),
                     scheme: scheme.to_owned(),
-                    option: name.to_owned(),
+                    option: if is_name { name } else { "***" }.to_owned(),
                     allowed: allowed.join(", "),
                     nearest: near,
                 });
@@ -39,7 +45,7 @@ impl<'a> Options<'a> {
                 option: name.to_owned(),
                 reason: reason.to_owned(),
             };
-            if given.iter().any(|(other, _)| *other == name) {
+            if !REPEATABLE.contains(&name) && given.iter().any(|(other, _)| *other == name) {
                 return Err(bad("it is given twice"));
             }
             let value =
@@ -61,6 +67,12 @@ impl<'a> Options<'a> {
         self.given.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone())
     }
 
+    /// All values of an option that may be given several times.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let values = self.given.iter().filter(|(other, _)| *other == name);
+        values.map(|(_, value)| value.clone()).collect()
+    }
+
     pub(super) fn get<'s, T>(
         &'s self,
         name: &str,
@@ -80,6 +92,14 @@ impl<'a> Options<'a> {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("{text:?} is not one of true, false")),
+    }
 }
 
 pub(super) fn integer(text: &str, least: u64, most: u64) -> Result<u64, String> {

@@ -21,11 +21,13 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A page of the rows from one second to another, both included, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct Question<'a> {
     pub(super) from_s: i64,
     pub(super) to_s: i64,
     pub(super) page: u64,
     pub(super) rows: usize,
+    /// Only messages of this topic.
+    pub(super) topic: Option<&'a str>,
 }
 
 /// What was answered. The counts are what the server says: hints.
@@ -77,7 +79,7 @@ impl Asker {
     }
 
     /// Asks for a page.
-    pub(super) fn ask(&self, question: &Question) -> Result<Answer, Trouble> {
+    pub(super) fn ask(&self, question: &Question<'_>) -> Result<Answer, Trouble> {
         let mut request = self.agent.get(&self.options.url);
         // A start of 0 would mean "no start", and no rows "all of them".
         let numbers = [
@@ -91,7 +93,13 @@ impl Asker {
         }
         request = request.query("order", "asc").header("Accept", "application/json");
         for (name, value) in &self.options.chosen {
-            request = request.query(*name, value);
+            // Topics are alternatives: the one asked for is among them.
+            if question.topic.is_none() || *name != "topic" {
+                request = request.query(*name, value);
+            }
+        }
+        if let Some(topic) = question.topic {
+            request = request.query("topic", topic);
         }
         let (send, answered) = bounded(1);
         // A thread of its own: a server that hangs must not keep the host from stopping.
@@ -131,7 +139,7 @@ fn get(
 }
 
 /// Reads an answer, if it is one, and one to this question.
-fn read(status: u16, body: &[u8], question: &Question) -> Result<Answer, Trouble> {
+fn read(status: u16, body: &[u8], question: &Question<'_>) -> Result<Answer, Trouble> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]
@@ -187,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    const QUESTION: Question = Question { from_s: 1, to_s: 2, page: 2, rows: 50 };
+    const QUESTION: Question<'_> = Question { from_s: 1, to_s: 2, page: 2, rows: 50, topic: None };
 
     #[test]
     fn only_a_body_that_is_an_answer_to_the_question_is_one() {

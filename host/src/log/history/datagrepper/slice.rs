@@ -3,7 +3,9 @@
 //! A message that is stored late shifts those behind it from page to page: some are then seen twice, and
 //! others never. Rows of equal time may stand on either side of a page's end. So a slice is read as often as
 //! it takes until what came is what the server counts, before and after; or, where its counts lie, until two
-//! readings agree.
+//! readings agree. A second that is still another each time is read topic by topic.
+
+use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -14,7 +16,7 @@ use crate::log::identity::identity_hash;
 use crate::project::{Limits, Mapping, envelope};
 
 /// Readings of one slice before it is called unreadable for now.
-const READINGS: usize = 12;
+const READINGS: usize = 8;
 /// The most rows of a page that a server gives.
 const LARGEST_PAGE: usize = 100;
 
@@ -59,6 +61,13 @@ struct Reading {
     repeats: bool,
 }
 
+/// Why readings did not come to an end.
+struct Unsteady {
+    /// All that came, if each row has an identity.
+    rows: Option<HashMap<(u128, i64), Row>>,
+    last: String,
+}
+
 /// Reads all rows of a slice, and of a second before it; also the number of pages they came on.
 ///
 /// # Errors
@@ -67,8 +76,68 @@ struct Reading {
 pub(super) fn read(
     slice: &Slice,
     mapping: &Mapping,
-    ask: impl Fn(&Question) -> Result<Answer, Trouble>,
+    ask: impl Fn(&Question<'_>) -> Result<Answer, Trouble>,
 ) -> Result<(Vec<Row>, usize), Trouble> {
+    let unsteady = match readings(slice, None, mapping, &ask)? {
+        Ok(read) => return Ok(read),
+        Err(unsteady) => unsteady,
+    };
+    let Slice { from_s, to_s, .. } = slice;
+    let reason = format!(
+        "its rows from {from_s} to {to_s} are others at each reading; at last {}",
+        unsteady.last
+    );
+    if to_s - from_s > 1 {
+        return Err(Trouble::TooMuch(reason));
+    }
+    match unsteady.rows {
+        Some(rows) => by_topic(slice, mapping, &ask, rows.values(), reason),
+        None => Err(Trouble::Failed(reason)),
+    }
+}
+
+/// Reads a second topic by topic: more rows of one time than a page holds are seldom all of one topic.
+fn by_topic<'a>(
+    slice: &Slice,
+    mapping: &Mapping,
+    ask: &impl Fn(&Question<'_>) -> Result<Answer, Trouble>,
+    seen: impl Iterator<Item = &'a Row>,
+    reason: String,
+) -> Result<(Vec<Row>, usize), Trouble> {
+    let topic = |row: &Row| {
+        let message = envelope(row.text.get().as_bytes(), mapping, &no_limits()).ok()?;
+        Some(message.topic.into_owned())
+    };
+    let topics: BTreeSet<String> = seen.filter_map(topic).collect();
+    let (mut all, mut pages) = (Vec::new(), 0);
+    for topic in &topics {
+        match readings(slice, Some(topic), mapping, ask)? {
+            Ok((rows, more)) => {
+                all.extend(rows);
+                pages += more;
+            }
+            Err(unsteady) => {
+                return Err(Trouble::Failed(format!("{reason}; of {topic:?} {}", unsteady.last)));
+            }
+        }
+    }
+    // Whether a topic was never seen, the count of all tells.
+    let total = ask(&question(slice, 1, None))?.total;
+    if all.len() as u64 != total {
+        let (came, topics) = (all.len(), topics.len());
+        let reason = format!("{reason}; in {topics} topics {came} of {total}");
+        return Err(Trouble::Failed(reason));
+    }
+    Ok((all, pages))
+}
+
+/// Reads until what came can be believed.
+fn readings(
+    slice: &Slice,
+    topic: Option<&str>,
+    mapping: &Mapping,
+    ask: &impl Fn(&Question<'_>) -> Result<Answer, Trouble>,
+) -> Result<Result<(Vec<Row>, usize), Unsteady>, Trouble> {
     let mut union: Option<HashMap<(u128, i64), Row>> = Some(HashMap::new());
     let mut previous: Option<Vec<(u128, i64)>> = None;
     let mut last = String::new();
@@ -76,7 +145,8 @@ pub(super) fn read(
         // Pages end elsewhere at each reading: rows of equal time are not always cut apart.
         let is_large = attempt % 2 == 1 && slice.rows < LARGEST_PAGE - READINGS;
         let rows = if is_large { LARGEST_PAGE } else { slice.rows };
-        let reading = match once(slice, rows.saturating_sub(attempt).max(1), mapping, &ask) {
+        let first = question(slice, rows.saturating_sub(attempt).max(1), topic);
+        let reading = match once(slice, first, mapping, ask) {
             Err(Trouble::TooMuch(_)) if is_large => continue,
             reading => reading?,
         };
@@ -84,7 +154,7 @@ pub(super) fn read(
         let total = match pages {
             // One answer is of one moment.
             0 | 1 => reading.total,
-            _ => ask(&question(slice, 1))?.total,
+            _ => ask(&question(slice, 1, topic))?.total,
         };
         let is_steady = total == reading.total;
         last = format!(
@@ -94,14 +164,14 @@ pub(super) fn read(
             if reading.repeats { ", some twice" } else { "" }
         );
         if is_steady && !reading.repeats && reading.rows.len() as u64 == total {
-            return Ok((reading.rows, pages));
+            return Ok(Ok((reading.rows, pages)));
         }
         let mut keys: Vec<_> = reading.rows.iter().map(|row| row.key).collect();
         keys.sort_unstable();
         // Too few are never taken for all.
         let is_enough = keys.len() as u64 >= total;
         if is_enough && !reading.repeats && previous.as_ref() == Some(&keys) {
-            return Ok((reading.rows, pages));
+            return Ok(Ok((reading.rows, pages)));
         }
         previous = (!reading.repeats).then_some(keys);
         // Rows without identity cannot be told from their copies.
@@ -113,31 +183,28 @@ pub(super) fn read(
             }
         }
         if let Some(rows) = union.take_if(|rows| is_steady && rows.len() as u64 == total) {
-            return Ok((rows.into_values().collect(), pages));
+            return Ok(Ok((rows.into_values().collect(), pages)));
         }
     }
-    Err(Trouble::Failed(format!(
-        "its rows from {} to {} are others at each of {READINGS} readings; at last {last}",
-        slice.from_s, slice.to_s
-    )))
+    Ok(Err(Unsteady { rows: union, last }))
 }
 
-/// Bounds are inclusive; the second before is what rounding may have put there.
-fn question(slice: &Slice, rows: usize) -> Question {
-    Question { from_s: slice.from_s - 1, to_s: slice.to_s, page: 1, rows }
+/// The first page. Bounds are inclusive; the second before is what rounding may have put there.
+fn question<'a>(slice: &Slice, rows: usize, topic: Option<&'a str>) -> Question<'a> {
+    Question { from_s: slice.from_s - 1, to_s: slice.to_s, page: 1, rows, topic }
 }
 
 fn once(
     slice: &Slice,
-    rows: usize,
+    first: Question<'_>,
     mapping: &Mapping,
-    ask: &impl Fn(&Question) -> Result<Answer, Trouble>,
+    ask: &impl Fn(&Question<'_>) -> Result<Answer, Trouble>,
 ) -> Result<Reading, Trouble> {
     let mut reading = Reading { rows: Vec::new(), pages: 0, total: 0, repeats: false };
     let mut seen: HashMap<(u128, i64), ()> = HashMap::new();
     let mut bytes = 0;
     for page in 1.. {
-        let answer = ask(&Question { page, ..question(slice, rows) })?;
+        let answer = ask(&Question { page, ..first })?;
         if page == 1 {
             reading.total = answer.total;
             if answer.total > slice.max_rows as u64 {
@@ -170,17 +237,20 @@ fn once(
             return Err(Trouble::TooMuch(format!("there are more than {bytes} bytes")));
         }
         // Its newest word on how many pages there are ends the reading only where the page agrees.
-        if (came < rows && page >= answer.pages) || reading.rows.len() == had {
+        if (came < first.rows && page >= answer.pages) || reading.rows.len() == had {
             break;
         }
     }
     Ok(reading)
 }
 
+/// How deep and how long it may be is judged when it is written.
+fn no_limits() -> Limits {
+    Limits { max_message: usize::MAX >> 1, ..Limits::default() }
+}
+
 fn key(text: &RawValue, mapping: &Mapping) -> (u128, i64) {
-    // How deep and how long it may be is judged when it is written.
-    let limits = Limits { max_message: usize::MAX >> 1, ..Limits::default() };
-    match envelope(text.get().as_bytes(), mapping, &limits) {
+    match envelope(text.get().as_bytes(), mapping, &no_limits()) {
         Ok(message) => (identity_hash(&message), message.time_us.unwrap_or(i64::MIN)),
         Err(_) => (0, i64::MIN),
     }
@@ -201,7 +271,7 @@ mod tests {
         format!(r#"{{"msg_id":"m{id}","topic":"t","timestamp":{}}}"#, 100 + id / 4)
     }
 
-    fn answer(rows: &[String], question: &Question, total: u64) -> Answer {
+    fn answer(rows: &[String], question: &Question<'_>, total: u64) -> Answer {
         let from = (question.page as usize - 1) * question.rows;
         let page = rows.iter().skip(from).take(question.rows);
         Answer {
@@ -269,15 +339,39 @@ mod tests {
     }
 
     #[test]
+    fn a_second_whose_pages_never_agree_is_read_topic_by_topic() {
+        let row =
+            |id: u32| format!(r#"{{"msg_id":"m{id}","topic":"t{}","timestamp":100}}"#, id % 3);
+        let all: Vec<_> = (0..150).map(row).collect();
+        let second = Slice { to_s: 101, rows: 100, ..SLICE };
+        // What stands behind the first page of a question is never given.
+        let ask = |question: &Question<'_>| {
+            let is_asked = |row: &&String| {
+                question.topic.is_none_or(|topic| row.contains(&format!("\"{topic}\"")))
+            };
+            let rows: Vec<_> = all.iter().filter(is_asked).cloned().collect();
+            Ok(answer(&rows, &Question { page: 1, ..*question }, rows.len() as u64))
+        };
+        let (found, _) = read(&second, &Mapping::auto(), ask).unwrap();
+        assert_eq!(found.len(), 150);
+        let less = |question: &Question<'_>| match question.topic {
+            Some("t1") => Ok(answer(&all[..1], question, 1)),
+            _ => ask(question),
+        };
+        assert!(matches!(read(&second, &Mapping::auto(), less), Err(Trouble::Failed(_))));
+    }
+
+    #[test]
     fn counts_that_lie_are_not_believed() {
         let rows: Vec<_> = (0..8).map(row).collect();
         for total in [0, 1, 4] {
-            let ask = |question: &Question| Ok(answer(&rows, question, total));
+            let ask = |question: &Question<'_>| Ok(answer(&rows, question, total));
             let (read, _) = read(&SLICE, &Mapping::auto(), ask).unwrap();
             assert_eq!(read.len(), 8, "{total} said, 8 there");
         }
         // It says that there are more than it gives: perhaps there are.
-        let read = read(&SLICE, &Mapping::auto(), |question| Ok(answer(&rows, question, 900)));
+        let second = Slice { to_s: 101, ..SLICE };
+        let read = read(&second, &Mapping::auto(), |question| Ok(answer(&rows, question, 900)));
         assert!(matches!(read, Err(Trouble::Failed(_))));
     }
 
@@ -287,14 +381,14 @@ mod tests {
         let read = read(&SLICE, &Mapping::auto(), |question| {
             Ok(answer(&rows, &Question { page: 1, ..*question }, 8))
         });
-        assert!(matches!(read, Err(Trouble::Failed(_))));
+        assert!(matches!(read, Err(Trouble::TooMuch(_))));
     }
 
     #[test]
     fn rows_without_identity_are_counted_as_often_as_they_are_there() {
         let same = r#"{"topic":"t","timestamp":150}"#.to_owned();
         let rows = vec![same; 7];
-        let ask = |question: &Question| Ok(answer(&rows, question, 7));
+        let ask = |question: &Question<'_>| Ok(answer(&rows, question, 7));
         assert_eq!(read(&SLICE, &Mapping::auto(), ask).unwrap().0.len(), 7);
     }
 
@@ -304,7 +398,7 @@ mod tests {
         for (total, slice) in
             [(50, Slice { max_rows: 20, ..SLICE }), (1, Slice { max_bytes: 99, ..SLICE })]
         {
-            let ask = |question: &Question| Ok(answer(&rows, question, total));
+            let ask = |question: &Question<'_>| Ok(answer(&rows, question, total));
             let read = read(&slice, &Mapping::auto(), ask);
             assert!(matches!(read, Err(Trouble::TooMuch(_))));
         }

@@ -1,6 +1,6 @@
 //! The database of an original statscache, read as a base to go on from.
 //!
-//! Enters: a connection ([`database`]) and the stats of the loaded plugins. Leaves: rows of those stats, complete until the
+//! Enters: a connection and the stats of the loaded plugins. Leaves: rows of those stats, complete until the
 //! newest event that the database shows. Every table is told of; one that cannot be taken is refused with its reason.
 
 mod database;

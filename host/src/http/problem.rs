@@ -116,9 +116,9 @@ impl From<QueryError> for Problem {
                 }],
                 ..Self::new(StatusCode::BAD_REQUEST, detail)
             },
-            QueryError::TooManyRows { .. } | QueryError::TooSlow { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-            }
+            QueryError::TooManyRows { .. }
+            | QueryError::TooSlow { .. }
+            | QueryError::TooLarge { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             QueryError::Store(ref store) if store.is_damage() => {
                 tracing::error!(error = detail, "a query found damaged rows");
                 Self::busy(detail, 5)

@@ -13,6 +13,27 @@ use statmill_plugin_api::manifest::{
 
 use crate::store::{Database, Snapshot, StatRecord, Tuning};
 
+/// A stat without models.
+pub(crate) fn manifest(ident: &str) -> StatManifest {
+    StatManifest {
+        ident: ident.to_owned(),
+        title: format!("Title of {ident}"),
+        summary: String::new(),
+        description: String::new(),
+        model_version: 1,
+        fold_version: 0,
+        topics: Vec::new(),
+        fields: Vec::new(),
+        interval_s: None,
+        backlog_delta_s: None,
+        models: Vec::new(),
+        views: Vec::new(),
+        config: serde_json::Value::Null,
+        restore: false,
+        max_rows: None,
+    }
+}
+
 /// One model of counts.
 #[derive(Clone)]
 pub(crate) struct MemoryRows {
@@ -41,23 +62,7 @@ impl MemoryRows {
             rollups: Vec::new(),
             index: None,
         };
-        let manifest = StatManifest {
-            ident: ident.to_owned(),
-            title: format!("Title of {ident}"),
-            summary: String::new(),
-            description: String::new(),
-            model_version: 1,
-            fold_version: 0,
-            topics: Vec::new(),
-            fields: Vec::new(),
-            interval_s: None,
-            backlog_delta_s: None,
-            models: vec![model],
-            views: Vec::new(),
-            config: serde_json::Value::Null,
-            restore: false,
-            max_rows: None,
-        };
+        let manifest = StatManifest { models: vec![model], ..manifest(ident) };
         Self { manifest, rows: BTreeMap::new() }
     }
 

@@ -5,8 +5,10 @@
 //! back is written by [`crate::render`]. What can be asked at all is a [`Catalog`]. Nothing in here
 //! knows HTTP, the store's layout, or how a plugin is called.
 
+mod agg;
 pub mod catalog;
 pub mod computed;
+mod cursor;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -22,8 +24,10 @@ mod table;
 pub mod time;
 
 pub use crate::store::Order;
+pub use agg::Agg;
 pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
 pub use computed::{Compute, ComputeError, ComputedView, ComputedViews, GivenUp, computed_views};
+pub use cursor::Cursor;
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;

@@ -7,9 +7,11 @@
 mod auth;
 mod connections;
 mod export;
+mod facets;
 mod headers;
 mod index;
 mod ingest;
+mod links;
 mod messages;
 pub mod metrics;
 mod negotiate;

@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 `application/problem+json`: what is wrong, where, and what would be right.
 
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -57,6 +58,11 @@ impl Problem {
             reason: reason.to_owned(),
             allowed: allowed.to_owned(),
         }])
+    }
+
+    /// A path holds what is not text.
+    pub(super) fn path(error: &PathRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
     }
 
     /// There is no statistic of that name; those that sound alike are told.
@@ -118,7 +124,10 @@ impl From<QueryError> for Problem {
             },
             QueryError::TooManyRows { .. }
             | QueryError::TooSlow { .. }
-            | QueryError::TooLarge { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            | QueryError::TooLarge { .. }
+            | QueryError::TooManyValues { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            }
             QueryError::Store(ref store) if store.is_damage() => {
                 tracing::error!(error = detail, "a query found damaged rows");
                 Self::busy(detail, 5)

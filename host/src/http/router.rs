@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::auth::{Use, check};
 use super::problem::Problem;
-use super::{App, export, headers, index, ingest, messages, rows, schema, status, views};
+use super::{App, export, facets, headers, index, ingest, messages, rows, schema, status, views};
 use crate::render::html::{STYLE, STYLE_PATH};
 
 /// Everything that is answered.
@@ -31,6 +31,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/api/_status", get(status::status))
         .route("/api/_messages/{log}/{offset}", get(messages::get))
         .route("/api/{ident}", get(rows::get))
+        .route("/api/{ident}/facets", get(facets::get))
         .route("/api/{ident}/schema", get(schema::get))
         .route("/api/{ident}/layout", get(schema::layout))
         .route("/api/{ident}/views/{view}", get(views::get))

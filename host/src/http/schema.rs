@@ -13,7 +13,7 @@ use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
 use super::headers::complete_until;
 use super::problem::Problem;
-use super::rows::find;
+use super::rows::find_plain;
 use super::{Answer, App};
 use crate::query::params::PARAMS;
 use crate::query::shape::ModelShape;
@@ -59,7 +59,8 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Answer {
-    let found = find_plain(&app, path)?;
+    let Path(ident) = path.map_err(|error| Problem::path(&error))?;
+    let found = find_plain(&app, &ident)?.view;
     let models = models(&found);
     let manifest = found.snapshot.manifest();
     let first = models.first().map(|model| model.columns.as_slice()).unwrap_or_default();
@@ -95,20 +96,10 @@ pub(super) async fn layout(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Answer {
-    let found = find_plain(&app, path)?;
+    let Path(ident) = path.map_err(|error| Problem::path(&error))?;
+    let found = find_plain(&app, &ident)?.view;
     let ident = &found.snapshot.manifest().ident;
     Err(Problem::new(StatusCode::NOT_FOUND, format!("the statistic {ident:?} has no layout")))
-}
-
-fn find_plain(app: &App, path: Result<Path<String>, PathRejection>) -> Result<StatView, Problem> {
-    let Path(name) = path.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
-    })?;
-    let found = find(app, &name)?;
-    if found.extension.is_some() {
-        return Err(Problem::unknown_stat(&name, &app.catalog.idents()));
-    }
-    Ok(found.view)
 }
 
 /// The JSON Schema of a column's cells; `unit` and `kind` are our own words.

@@ -9,6 +9,7 @@ mod agg;
 pub mod catalog;
 pub mod computed;
 mod cursor;
+mod facets;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -28,6 +29,7 @@ pub use agg::Agg;
 pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
 pub use computed::{Compute, ComputeError, ComputedView, ComputedViews, GivenUp, computed_views};
 pub use cursor::Cursor;
+pub use facets::facets;
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;

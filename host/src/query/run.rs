@@ -149,6 +149,12 @@ pub enum QueryError {
         .max_bytes >> 20
     )]
     TooLarge { max_bytes: usize },
+    /// There are more values than can be counted at once.
+    #[error(
+        "{by:?} has more than {max_values} values here, or very long ones; narrow the rows with start, \
+         stop or filters"
+    )]
+    TooManyValues { by: String, max_values: usize },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -99,7 +99,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Refuses to read more rows than allowed, before any is read.
-    pub(super) fn check_rows(&self, what: &'static str, max_rows: u64) -> Result<(), QueryError> {
+    pub(in crate::query) fn check_rows(
+        &self,
+        what: &'static str,
+        max_rows: u64,
+    ) -> Result<(), QueryError> {
         let Some(bounds) = &self.bounds else { return Ok(()) };
         let rows = self.snapshot.count(self.model, bounds)?;
         if rows <= max_rows {

@@ -1,0 +1,68 @@
+//! Answers that go on behind a row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+proptest! {
+    /// Whatever the rows and the question, walking by cursors gives what walking by pages gives; and
+    /// rows that come in between neither repeat nor hide those that were there.
+    #[test]
+    fn cursors_give_every_row_once_though_others_come(
+        cells in prop::collection::btree_map((0i64..6, "[a-d]"), 0u64..4, 0..40),
+        late in prop::collection::btree_map((0i64..6, "[a-d]"), 0u64..4, 0..6),
+        windowed: bool, indexed: bool, page_rows in 1u64..7,
+        question in prop_oneof![
+            Just(""), Just("order=asc"), Just("order=desc"), Just("sort=-volume"), Just("sort=volume"),
+            Just("order=asc&volume__gt=1"), Just("volume__gt=1"), Just("sort=-user"), Just("step=2"),
+            Just("step=2&sort=-volume"), Just("limit=7"), Just("order=desc&volume__gt=0"),
+        ],
+    ) {
+        let question = if windowed { question } else { question.trim_start_matches("step=2") };
+        let question = question.trim_start_matches('&');
+        let fill = |rows: &mut MemoryRows, cells: &BTreeMap<(i64, String), u64>| {
+            for ((time, user), volume) in cells {
+                let mut key = vec![Value::Text(user.as_str().into())];
+                if !windowed {
+                    key.push(Value::Int((*time).into()));
+                }
+                rows.add(windowed.then_some(time * SECOND), &key, *volume);
+            }
+        };
+        let dimensions = [("user", ValueKind::Text), ("number", ValueKind::Int)];
+        let dimensions = if windowed { &dimensions[..1] } else { &dimensions };
+        let mut rows = MemoryRows::new("users", windowed, dimensions);
+        fill(&mut rows, &cells);
+        let rows = if indexed { rows.indexed() } else { rows };
+        let page = |rows: &MemoryRows, rest: &str| {
+            let text = format!("{question}&rows_per_page={page_rows}&{rest}");
+            let pairs = text.split('&').filter_map(|part| part.split_once('='));
+            run(&rows.snapshot(), &params::parse(pairs, 0).unwrap(), &Limits::default()).unwrap()
+        };
+        let walk = |later: &MemoryRows| {
+            let first = page(&rows, "");
+            let (mut walked, mut next) = (shown(&first.table), first.next);
+            while let Some(cursor) = next.take() {
+                let answer = page(later, &format!("cursor={cursor}"));
+                walked.extend(shown(&answer.table));
+                next = answer.next;
+            }
+            walked
+        };
+        let text = format!("{question}&rows_per_page=99");
+        let expected = ask(&rows, &text).unwrap();
+        prop_assert_eq!(walk(&rows), expected.clone());
+        if question.contains("step") || question.contains("limit") {
+            return Ok(());
+        }
+        let mut later = rows.clone();
+        let new: BTreeMap<_, _> =
+            late.into_iter().filter(|(key, _)| !cells.contains_key(key)).collect();
+        fill(&mut later, &new);
+        let walked = walk(&later);
+        let old: Vec<_> = walked.iter().filter(|row| expected.contains(row)).cloned().collect();
+        prop_assert_eq!(old, expected);
+        let distinct: BTreeSet<_> = walked.iter().collect();
+        prop_assert_eq!(distinct.len(), walked.len());
+    }
+}

@@ -16,7 +16,9 @@ use tower_http::compression::CompressionLayer;
 
 use super::auth::{Use, check};
 use super::problem::Problem;
-use super::{App, export, facets, headers, index, ingest, messages, rows, schema, status, views};
+use super::{
+    App, events, export, facets, headers, index, ingest, messages, rows, schema, status, views,
+};
 use crate::render::html::{STYLE, STYLE_PATH};
 
 /// Everything that is answered.
@@ -28,9 +30,11 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/", get(index::home))
         .route("/api", get(index::redirect))
         .route("/api/", get(index::list))
+        .route("/api/events", get(events::all))
         .route("/api/_status", get(status::status))
         .route("/api/_messages/{log}/{offset}", get(messages::get))
         .route("/api/{ident}", get(rows::get))
+        .route("/api/{ident}/events", get(events::one))
         .route("/api/{ident}/facets", get(facets::get))
         .route("/api/{ident}/schema", get(schema::get))
         .route("/api/{ident}/layout", get(schema::layout))

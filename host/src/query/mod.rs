@@ -23,6 +23,7 @@ mod sort;
 pub mod status;
 mod table;
 pub mod time;
+mod watch;
 
 pub use crate::store::Order;
 pub use agg::Agg;
@@ -41,3 +42,4 @@ pub use status::{
 };
 pub use table::{Column, Table};
 pub use time::UtcTime;
+pub use watch::{ChangedTimes, Watcher, Watchers};

@@ -41,7 +41,11 @@ fn a_page_in_the_middle_links_to_all_others() {
     };
     let links =
         [page(1, "first"), page(1, "prev"), page(1, "previous"), page(3, "next"), page(3, "last")];
-    assert_eq!(link, links.join(", "));
+    assert!(link.starts_with(&links.join(", ")), "{link}");
+    let csv = "<http://localhost/api/users.csv?rows_per_page=2&page=2>; rel=\"alternate\"; \
+               type=\"text/csv; charset=utf-8\"";
+    assert!(link.contains(csv), "{link}");
+    assert!(link.ends_with("<http://localhost/api/users/schema>; rel=\"describedby\""), "{link}");
 }
 
 #[test]

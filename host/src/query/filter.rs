@@ -33,7 +33,7 @@ pub enum Operator {
 }
 
 /// The operators' names, and what docs and errors say of them.
-const OPERATORS: &[(&str, Operator)] = &[
+pub(crate) const OPERATORS: &[(&str, Operator)] = &[
     ("eq", Operator::Eq),
     ("not", Operator::Not),
     ("gt", Operator::Gt),
@@ -44,6 +44,14 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("contains", Operator::Contains),
     ("glob", Operator::Glob),
 ];
+
+impl Operator {
+    /// Whether cells of a kind can be compared in this way.
+    pub(crate) fn is_for(self, kind: ValueKind) -> bool {
+        let is_text = matches!(kind, ValueKind::Text | ValueKind::Json);
+        !matches!(self, Self::Contains | Self::Glob) || is_text
+    }
+}
 
 /// One filter as it was asked for, not yet held against a model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -92,9 +100,7 @@ impl Condition {
             _ => vec![&self.value],
         };
         let values = match operator {
-            Operator::Contains | Operator::Glob
-                if !matches!(kind, ValueKind::Text | ValueKind::Json) =>
-            {
+            _ if !operator.is_for(kind) => {
                 return Err(ParamError {
                     param: self.name.clone(),
                     reason: format!("column {} holds no text", columns[column].name),

@@ -7,6 +7,7 @@ mod client;
 mod events;
 mod export;
 mod ingest;
+mod openapi;
 mod questions;
 mod security;
 mod transcripts;

@@ -109,7 +109,13 @@ pub(super) fn download(response: &mut Response<Body>, name: &str) {
     insert(response.headers_mut(), CONTENT_DISPOSITION, &disposition);
 }
 
-/// Whether the client already holds what `etag` names.
+/// Whether the client wants nothing if there is any answer at all.
+pub(super) fn wants_none(headers: &HeaderMap) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes().trim_ascii() == b"*")
+}
+
+/// Whether the client already holds what `etag` names. That it wants none at all is another matter:
+/// whether there is an answer is not known before it is made.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = opaque(etag);
@@ -118,7 +124,7 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|tag| tag.trim() == "*" || opaque(tag) == wanted)
+        .any(|tag| opaque(tag) == wanted)
 }
 
 /// Returns the address of this server as the client knows it, without a slash at the end; empty

@@ -73,7 +73,7 @@ pub(super) async fn list(
         }
         let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
         let is_private = app.options.tokens.query.is_some();
-        let mut response = if headers::is_known(&request, &etag) {
+        let mut response = if headers::is_known(&request, &etag) || headers::wants_none(&request) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             ([(CONTENT_TYPE, content_type)], body).into_response()

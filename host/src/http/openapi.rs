@@ -28,7 +28,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, request: HeaderMap) -> Answ
         let until = super::index::together(&stats);
         let body = document(&stats, app).to_string();
         let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(body.as_bytes()));
-        let mut response = if headers::is_known(&request, &etag) {
+        let mut response = if headers::is_known(&request, &etag) || headers::wants_none(&request) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             ([(CONTENT_TYPE, "application/json")], body).into_response()

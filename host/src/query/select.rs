@@ -3,6 +3,7 @@
 //! Which rows match is a [`scan`]'s to know; in the order of a column they are found by [`sorted`];
 //! longer windows than stored ones are made by [`join`]. Here they become columns and cells.
 
+mod behind;
 mod join;
 mod scan;
 mod sorted;
@@ -37,9 +38,12 @@ pub struct Selection<'a> {
     chosen: Option<Vec<usize>>,
     /// What decides in which order rows stand.
     question: u64,
-    /// Rows before the place where the selection begins, and how many of them were given.
+    /// Rows that lie before the place where it begins; 0 in the order of a column, which begins there.
     before: u64,
+    /// Rows that were given before, in this walk.
     given: u64,
+    /// Rows that may still be given.
+    left: u64,
 }
 
 impl<'a> Selection<'a> {
@@ -65,10 +69,11 @@ impl<'a> Selection<'a> {
         };
         let (columns, chosen) = projection(&shape, query)?;
         let mut scan = Scan::new(snapshot, plan.model, shape, join, query, limits)?;
-        let total = scan.total()?.min(query.limit.unwrap_or(u64::MAX));
+        let limit = query.limit.unwrap_or(u64::MAX);
+        let total = scan.total()?.min(limit);
         let name = &models[plan.model].name;
         let question = question(name, plan.step_s, query);
-        let (mut before, mut given) = (0, 0);
+        let (mut before, mut given, mut left) = (0, 0, total);
         if let Some(cursor) = &query.cursor {
             if cursor.question != question {
                 let reason = "it is a place in the answer to another question".to_owned();
@@ -76,9 +81,12 @@ impl<'a> Selection<'a> {
             }
             before = scan.begin_behind(cursor)?;
             given = cursor.given;
+            let behind =
+                if query.sort.is_some() { limit } else { scan.total()?.saturating_sub(before) };
+            left = behind.min(limit.saturating_sub(given));
         }
         let step_s = plan.step_s;
-        Ok(Self { name, step_s, scan, total, columns, chosen, question, before, given })
+        Ok(Self { name, step_s, scan, total, columns, chosen, question, before, given, left })
     }
 
     /// Name of the model the rows are of.
@@ -114,7 +122,7 @@ impl<'a> Selection<'a> {
     ///
     /// [`QueryError`].
     pub fn page(&self, skip: u64, take: u64) -> Result<(Table, Option<Cursor>), QueryError> {
-        let take = take.min(self.total.saturating_sub(self.given.saturating_add(skip)));
+        let take = take.min(self.left.saturating_sub(skip));
         let shape = &self.scan.shape;
         let (mut rows, mut last) = (Vec::new(), None);
         self.scan.each(self.before + skip, take, &mut |key, value| {
@@ -131,7 +139,8 @@ impl<'a> Selection<'a> {
             Ok(())
         })?;
         let given = self.given + skip + rows.len() as u64;
-        let next = last.filter(|_| given < self.total).map(|(key, cell)| Cursor {
+        let is_more = skip + (rows.len() as u64) < self.left;
+        let next = last.filter(|_| is_more).map(|(key, cell)| Cursor {
             question: self.question,
             given,
             cell,

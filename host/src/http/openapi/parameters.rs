@@ -162,18 +162,21 @@ fn literal(kind: ValueKind) -> Json {
 
 fn schema(values: &Values) -> Json {
     match values {
-        Values::Text | Values::Names => json!({ "type": "string", "minLength": 1 }),
+        Values::Text | Values::Names => json!({ "type": "string" }),
         Values::OneOf(names) => json!({ "type": "string", "enum": names }),
         Values::Whole(least) => json!({ "type": "integer", "minimum": least, "maximum": MOST }),
         Values::Time => json!({
-            "type": "string", "minLength": 1,
+            "type": "string",
             "examples": ["-7d", "now-6h", "2017-07-14T02:40:00Z", "1500000000", "2017-07-14"],
         }),
         Values::Span => {
-            json!({ "type": "string", "minLength": 1, "examples": ["1h", "7d", "3600"] })
+            json!({ "type": "string", "examples": ["1h", "7d", "3600"] })
         }
         Values::Flag => flag(),
-        Values::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
+        // A parameter without a value counts as not given.
+        Values::Pattern(pattern) => {
+            json!({ "type": "string", "pattern": format!("^$|{pattern}") })
+        }
     }
 }
 

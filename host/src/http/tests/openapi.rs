@@ -133,6 +133,23 @@ fn what_the_description_lists_is_taken_and_nothing_beside_it() {
     }
 }
 
+/// The table of `docs/api.md` names every address and every parameter.
+#[test]
+fn the_manual_leaves_nothing_out() {
+    let manual = include_str!("../../../../docs/api.md");
+    for route in ROUTES {
+        assert!(manual.contains(&format!("`{}`", route.path)), "{}", route.path);
+    }
+    for param in PARAMS {
+        for name in std::iter::once(&param.name).chain(param.aliases) {
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+    for (operator, _) in crate::query::filter::OPERATORS {
+        assert!(manual.contains(&format!("`{operator}`")), "{operator}");
+    }
+}
+
 #[test]
 fn tokens_are_described_where_they_are_asked_for() {
     let tokens = Tokens { ingest: Some("in".to_owned()), ..Tokens::default() };

@@ -66,3 +66,49 @@ proptest! {
         prop_assert_eq!(distinct.len(), walked.len());
     }
 }
+
+#[test]
+fn a_cursor_goes_on_within_other_bounds_and_filters_too() {
+    let page = |text: &str| {
+        let pairs = text.split('&').filter_map(|part| part.split_once('='));
+        run(&users().snapshot(), &params::parse(pairs, 0).unwrap(), &Limits::default())
+    };
+    // Behind bob at 3.
+    let cursor = page("rows_per_page=2").unwrap().next.unwrap();
+    let behind = |rest: &str| shown(&page(&format!("cursor={cursor}&{rest}")).unwrap().table);
+    assert_eq!(behind(""), ["3/cat/6", "2/ann/3", "1/ann/1", "1/bob/2"]);
+    assert_eq!(behind("stop=2"), ["2/ann/3", "1/ann/1", "1/bob/2"]);
+    assert_eq!(behind("start=2"), ["3/cat/6", "2/ann/3"]);
+    assert_eq!(behind("stop=2&user=ann"), ["2/ann/3", "1/ann/1"]);
+    assert_eq!(behind("user=bob"), ["1/bob/2"]);
+    let cursor = page("rows_per_page=2&order=asc").unwrap().next.unwrap();
+    let behind =
+        |rest: &str| shown(&page(&format!("order=asc&cursor={cursor}&{rest}")).unwrap().table);
+    assert_eq!(behind("start=2"), ["2/ann/3", "3/ann/4", "3/bob/5", "3/cat/6"]);
+    assert_eq!(behind("stop=2"), ["2/ann/3"]);
+}
+
+#[test]
+fn a_forged_cursor_is_refused_by_name() {
+    let dimensions = [("timestamp", ValueKind::Time), ("user", ValueKind::Text)];
+    for (windowed, dimensions) in [(true, &dimensions[1..]), (false, &dimensions[..])] {
+        let mut rows = MemoryRows::new("users", windowed, dimensions);
+        for time in 1..4 {
+            let user = Value::Text("ann".into());
+            let key = [Value::Time(time * SECOND), user];
+            let key = if windowed { &key[1..] } else { &key[..] };
+            rows.add(windowed.then_some(time * SECOND), key, 1);
+        }
+        let snapshot = rows.snapshot();
+        let query = params::parse([("rows_per_page", "1")], 0).unwrap();
+        let mut cursor = run(&snapshot, &query, &Limits::default()).unwrap().next.unwrap();
+        for key in [&b""[..], b"\xff", b"\x01garbage", &[0; 300]] {
+            cursor.key = key.to_vec();
+            let query = params::parse([("cursor", cursor.to_string().as_str())], 0).unwrap();
+            let Err(QueryError::Params(errors)) = run(&snapshot, &query, &Limits::default()) else {
+                panic!("{key:?}");
+            };
+            assert_eq!(errors[0].param, "cursor");
+        }
+    }
+}

@@ -16,12 +16,11 @@ use super::join::Join;
 use super::sorted::Sorting;
 use super::{Row, TakeRow};
 use crate::clock::now_us;
-use crate::query::cursor::Cursor;
 use crate::query::filter::{Filter, narrow};
 use crate::query::params::{ParamError, Query};
 use crate::query::run::{Clock, Limits, QueryError};
 use crate::query::shape::{KeyTime, ModelShape};
-use crate::store::{KeyBounds, Order, Ranked, Snapshot};
+use crate::store::{KeyBounds, Order, Snapshot};
 
 /// The rows of one model that a query matches, in its order.
 pub(in crate::query) struct Scan<'a> {
@@ -32,11 +31,11 @@ pub(in crate::query) struct Scan<'a> {
     pub(super) join: Option<Join<'a>>,
     /// Of the stored rows. None: no row can match.
     pub(super) bounds: Option<KeyBounds>,
-    order: Order,
+    pub(super) order: Order,
     pub(super) filters: Vec<Filter>,
     /// How many rows of each time match, ascending by key; none where the directory tells.
-    matches: Option<Vec<(KeyTime, u64)>>,
-    sorting: Option<Sorting>,
+    pub(super) matches: Option<Vec<(KeyTime, u64)>>,
+    pub(super) sorting: Option<Sorting>,
     pub(in crate::query) clock: Clock,
 }
 
@@ -125,53 +124,6 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Begins behind the row of a cursor, and tells how many rows lie before that place; 0 where the
-    /// order of a column begins there by itself.
-    pub(super) fn begin_behind(&mut self, cursor: &Cursor) -> Result<u64, QueryError> {
-        if let Some(sorting) = &mut self.sorting {
-            sorting.begin_behind(Ranked { cell: cursor.cell.clone(), key: cursor.key.clone() });
-            return Ok(0);
-        }
-        let Some(bounds) = self.bounds.clone() else { return Ok(0) };
-        let key = cursor.key.as_slice();
-        let time = self.shape.key_time(key)?;
-        let turned = self.order == Order::Desc && !self.shape.has_time();
-        let passed =
-            |row: &Row| if turned { row.0.as_slice() >= key } else { row.0.as_slice() <= key };
-        if let Some(matches) = &self.matches {
-            let is_before = |at: &KeyTime| match self.order {
-                Order::Asc => *at < time,
-                Order::Desc => *at > time,
-            };
-            let times = matches.iter().filter(|(at, _)| self.shape.has_time() && is_before(at));
-            let mut before = times.map(|(_, count)| count).sum();
-            for row in self.matching(&self.of_time(time, &bounds)) {
-                before += u64::from(passed(&row?));
-            }
-            return Ok(before);
-        }
-        let up_to = |start: Bound<Vec<u8>>| KeyBounds { start, end: Bound::Included(key.to_vec()) };
-        let from = |start: Bound<Vec<u8>>| KeyBounds { start, end: bounds.end.clone() };
-        let count = |bounds: &KeyBounds| self.snapshot.count(self.model, bounds);
-        Ok(match (self.order, self.shape.has_time()) {
-            (Order::Asc, _) => count(&up_to(bounds.start.clone()))?,
-            (Order::Desc, false) => count(&from(Bound::Included(key.to_vec())))?,
-            (Order::Desc, true) => {
-                let here = self.shape.at(time);
-                let newer = match here.end {
-                    Bound::Excluded(next) => count(&from(Bound::Included(next)))?,
-                    _ => 0,
-                };
-                newer + count(&up_to(here.start))?
-            }
-        })
-    }
-
-    /// The value by which a row of these cells stands where it does; empty where its key tells.
-    pub(super) fn sort_cell(&self, cells: &[Value]) -> Vec<u8> {
-        self.sorting.as_ref().map(|sorting| sorting.cell(cells)).unwrap_or_default()
-    }
-
     /// Hands the rows of a part to `row`, in order.
     pub(super) fn each(
         &self,
@@ -227,7 +179,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The stored rows of which those of one time are made.
-    fn of_time(&self, time: KeyTime, bounds: &KeyBounds) -> KeyBounds {
+    pub(super) fn of_time(&self, time: KeyTime, bounds: &KeyBounds) -> KeyBounds {
         match &self.join {
             Some(join) => join.of(time),
             None if self.shape.has_time() => self.shape.at(time),

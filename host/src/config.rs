@@ -45,6 +45,8 @@ pub struct Config {
     pub durable_every: Duration,
     /// Worker threads.
     pub threads: NonZeroUsize,
+    /// Threads that may read messages out of one log's text at a time.
+    pub ingest_threads: NonZeroUsize,
     /// What a message may be.
     pub limits: Limits,
     /// What a query may cost.
@@ -160,6 +162,8 @@ pub struct Flags {
     pub durable_every: Option<String>,
     /// `--threads`.
     pub threads: Option<usize>,
+    /// `--ingest-threads`.
+    pub ingest_threads: Option<usize>,
 }
 
 /// Shortest time between two commits.
@@ -213,6 +217,12 @@ impl Config {
             known_mapping(&layers, &["history"], map, &mappings)?;
         }
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let threads = |key| {
+            let threads = layers
+                .whole(&[key], 1, 1024)?
+                .and_then(|threads| NonZeroUsize::new(threads as usize));
+            Ok::<_, ConfigError>(threads.unwrap_or(cores))
+        };
         let config = Self {
             data: layers.text(&["data"])?.unwrap_or_default().into(),
             plugins: layers.texts(&["plugins"])?.into_iter().map(PathBuf::from).collect(),
@@ -221,9 +231,8 @@ impl Config {
             listen: layers.parsed(&["listen"], address)?.unwrap_or(([127, 0, 0, 1], 0).into()),
             checkpoint: layers.duration(&["checkpoint"])?.unwrap_or_default(),
             durable_every: layers.duration(&["durable_every"])?.unwrap_or_default(),
-            threads: layers
-                .whole(&["threads"], 1, 1024)?
-                .map_or(cores, |threads| NonZeroUsize::new(threads as usize).unwrap_or(cores)),
+            threads: threads("threads")?,
+            ingest_threads: threads("ingest_threads")?,
             limits: Limits {
                 max_message: layers.size(&["limits", "max_message"], 1 << 10, 1 << 30)? as usize,
                 max_depth: layers.whole(&["limits", "max_depth"], 1, 10_000)?.unwrap_or(0) as usize,

@@ -166,8 +166,9 @@ pub fn output(program: &str, args: &[&str]) -> String {
 #[must_use]
 pub fn failure(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().unwrap();
-    assert!(!out.status.success(), "{program} {args:?} did not fail");
-    String::from_utf8(out.stderr).unwrap()
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success(), "{program} {args:?} did not fail, it said:\n{said}");
+    said
 }
 
 /// All rows of all stats of a data folder at rest: what two runs are compared by.

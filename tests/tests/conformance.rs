@@ -72,7 +72,8 @@ fn rows(rows: &Value) -> BTreeSet<(String, String, u64)> {
 }
 
 #[test]
-fn the_workload_gives_the_tables_of_the_exact_calculator() {
+fn the_workload_gives_the_tables_of_the_exact_calculator_whatever_threads_and_dictionaries_there_are()
+ {
     let Some(bench) = shared("bench") else { return };
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -85,6 +86,10 @@ fn the_workload_gives_the_tables_of_the_exact_calculator() {
     python("gen_messages.py", &["-n", "20000", "-o", &file]);
     python("expected.py", &[&file, "--out", &expected]);
     let bench_program = std::path::Path::new(PROGRAM).with_file_name("statmill-bench-under-test");
-    let _ = output(bench_program.to_str().unwrap(), &[&file, "--out", &result, "--threads", "2"]);
-    python("check.py", &[&expected, &format!("{result}.answers")]);
+    for (threads, dictionary) in [("2", "1000000"), ("1", "4"), ("4", "4")] {
+        let how = ["--threads", threads, "--dictionary", dictionary];
+        let run = [&[&*file, "--out", &result], &how[..]].concat();
+        let _ = output(bench_program.to_str().unwrap(), &run);
+        python("check.py", &[&expected, &format!("{result}.answers")]);
+    }
 }

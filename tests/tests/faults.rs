@@ -28,16 +28,50 @@ fn total(rows: &Value, column: &str) -> u64 {
     rows.as_array().unwrap().iter().map(|row| row[column].as_u64().unwrap()).sum()
 }
 
+const POISON: &str = "{\"topic\":\"a.b.c.d\",\"timestamp\":1500000000,\"do\":\"panic\"}\n";
+
 #[test]
-fn a_panicking_stat_is_quarantined_and_the_others_count_everything() {
+fn a_message_that_cannot_be_folded_is_passed_over_with_its_place_and_reason() {
     let folder = TempDir::new().unwrap();
-    let poison = r#"{"topic":"a.b.c.d","timestamp":1500000000,"do":"panic"}"#;
-    let text = ndjson(0..2000) + poison + "\n" + &ndjson(2000..4000);
+    let error = r#"{"topic":"e","timestamp":1500000001,"do":"error"}"#.to_owned() + "\n";
+    let (first, second) = (ndjson(0..2000) + POISON + &ndjson(2000..3000), ndjson(3000..4000));
+    let text = [&*first, &error, &second].concat();
     write(folder.path(), "messages.ndjson", &text);
     let plugins = plugins(&["odd-plugin", "statmill-volume"]);
     let said = run_once(folder.path(), plugins.path(), failure);
-    assert!(said.contains("odd is quarantined: 3 faults in a row"), "{said}");
-    assert_eq!(total(&show(folder.path(), "volume-1d"), "volume"), 4001);
+    assert!(said.contains("odd passed over what its plugin cannot fold: 2 of its"), "{said}");
+    assert_eq!(total(&show(folder.path(), "volume-1d"), "volume"), 4002);
+    assert_eq!(total(&show(folder.path(), "odd"), "count"), 4000);
+
+    let data = folder.path().join("data");
+    let list = |more: &[&str]| {
+        let args = ["dead-letters", "--format", "json", "--data", data.to_str().unwrap()];
+        serde_json::from_str::<Value>(&output(PROGRAM, &[&args, more].concat())).unwrap()
+    };
+    let letters = list(&["odd"]);
+    let member = |name: &str| -> Vec<&Value> {
+        letters.as_array().unwrap().iter().map(|letter| &letter[name]).collect()
+    };
+    let poison_at = ndjson(0..2000).len();
+    assert_eq!(member("offset"), [poison_at, first.len()]);
+    assert_eq!(member("topic"), ["a.b.c.d", "e"]);
+    assert_eq!(member("time"), ["2017-07-14T02:40:00Z", "2017-07-14T02:40:01Z"]);
+    assert!(letters[0]["reason"].as_str().unwrap().contains("asked to"), "{letters}");
+    assert_eq!(letters[1]["reason"], "asked to fail");
+    assert_eq!(list(&[]), letters);
+    assert_eq!(list(&["volume-1d"]), Value::Array(vec![]));
+}
+
+#[test]
+fn a_stat_that_cannot_fold_many_messages_is_quarantined_and_the_others_count_everything() {
+    let folder = TempDir::new().unwrap();
+    let text = ndjson(0..2000) + &POISON.repeat(30) + &ndjson(2000..4000);
+    write(folder.path(), "messages.ndjson", &text);
+    let plugins = plugins(&["odd-plugin", "statmill-volume"]);
+    let said = run_once(folder.path(), plugins.path(), failure);
+    assert!(said.contains("odd is quarantined: it cannot fold"), "{said}");
+    assert!(said.contains("too many of one batch"), "{said}");
+    assert_eq!(total(&show(folder.path(), "volume-1d"), "volume"), 4030);
     assert!(total(&show(folder.path(), "odd"), "count") <= 2000);
 }
 

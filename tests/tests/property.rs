@@ -1,7 +1,7 @@
 //! However a stream reaches the host, the rows are those of one undisturbed reading of one file.
 //!
 //! Streams are split into appends, generations of a file, requests, logs, runs of the host that are
-//! stopped or dropped, checkpoints, threads and shards; messages that came before are sent again. Tables
+//! stopped or dropped, checkpoints, threads, dictionaries and shards; messages that came before are sent again. Tables
 //! without order (`numbers`) are compared as stored bytes too, the others as values only: the state of a
 //! `first` names log and offset, and those are other ones when the split is another.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use statmill::project::Caps;
 use statmill::store::{KeyBounds, Order, Tuning};
 use statmill::{Host, HostBuilder};
 use statmill_tests::{plugins, wait_until};
@@ -119,7 +120,10 @@ struct Step {
     stop: bool,
     /// The file is replaced before this run.
     rotate: bool,
+    /// Workers, and threads that project.
     threads: usize,
+    /// Entries after which the dictionaries begin anew.
+    dictionary: usize,
     checkpoint_ms: u64,
     /// Shard that the run writes its rows to: they are merged when they are read.
     shard: u16,
@@ -130,15 +134,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (1usize..8, 1usize..40, 0usize..4, 0u16..3),
         any::<[bool; 3]>(),
         prop::sample::select(&[1usize, 4][..]),
+        prop::sample::select(&[4usize, 1 << 20][..]),
         prop::sample::select(&[5u64, 1000][..]),
     )
         .prop_map(
-            |((eighths, batch, again, shard), [flush, stop, rotate], threads, checkpoint_ms)| {
-                Step { eighths, batch, again, flush, stop, rotate, threads, checkpoint_ms, shard }
+            |((eighths, batch, again, shard), bools, threads, dictionary, checkpoint_ms)| {
+                let [flush, stop, rotate] = bools;
+                let step = Step { eighths, batch, again, flush, stop, rotate, shard, ..STRAIGHT };
+                Step { threads, dictionary, checkpoint_ms, ..step }
             },
         );
     prop::collection::vec(step, 1..4)
 }
+
+/// One undisturbed reading of everything.
+const STRAIGHT: Step = Step {
+    eighths: 8,
+    batch: 0,
+    again: 0,
+    flush: false,
+    stop: true,
+    rotate: false,
+    threads: 1,
+    dictionary: 1 << 20,
+    checkpoint_ms: 1000,
+    shard: 0,
+};
 
 struct Scene {
     folder: TempDir,
@@ -159,6 +180,8 @@ impl Scene {
             .data(self.path(data))
             .plugin(self.plugins.path())
             .threads(step.threads)
+            .ingest_threads(step.threads)
+            .dictionaries(Caps { entries: step.dictionary, ..Caps::default() })
             .checkpoint(Duration::from_millis(step.checkpoint_ms))
             .store(Tuning { shard: step.shard, fold_deltas: 4, ..Tuning::default() })
     }
@@ -167,18 +190,7 @@ impl Scene {
     fn straight(&self, lines: &[String]) -> String {
         let file = self.path("straight.ndjson");
         std::fs::write(&file, lines.concat()).unwrap();
-        let step = Step {
-            eighths: 8,
-            batch: 0,
-            again: 0,
-            flush: false,
-            stop: true,
-            rotate: false,
-            threads: 1,
-            checkpoint_ms: 1000,
-            shard: 0,
-        };
-        read_once(self.host("straight", &step), &file)
+        read_once(self.host("straight", &STRAIGHT), &file)
     }
 }
 
@@ -367,6 +379,31 @@ proptest! {
         let rows = rows(&host);
         host.stop();
         prop_assert_eq!(rows, scene.straight(&lines));
+    }
+}
+
+/// Long enough for several batches to be read at a time.
+#[test]
+fn neither_threads_nor_small_dictionaries_show_in_the_rows_of_a_long_stream() {
+    let scene = Scene::new();
+    let draft = |i: i64| {
+        let text = ["a", "ä", "z\\n", "😀"][i as usize % 4];
+        let members = format!(
+            r#","key":"k{}","name":"n{}","int":{},"num":{}.5e-3,"text":"{text}","raw":[{i}]"#,
+            i % 7,
+            i * i % 311,
+            i * 7919 % 1000,
+            i % 977,
+        );
+        Draft { seconds: i * 13 % 20_000, members }
+    };
+    let lines = lines(&(0..12_000).map(draft).collect::<Vec<_>>(), false);
+    let straight = scene.straight(&lines);
+    for (threads, dictionary) in [(4, 1 << 20), (1, 4), (4, 4)] {
+        let name = format!("{threads}-{dictionary}");
+        let step = Step { threads, dictionary, ..STRAIGHT };
+        let rows = read_once(scene.host(&name, &step), &scene.path("straight.ndjson"));
+        assert!(rows == straight, "other rows with {step:?}");
     }
 }
 

@@ -17,6 +17,7 @@ use measure::usage::{Threads, peak_resident_mib, process_cpu};
 use serde_json::json;
 use stages::Stages;
 use statmill::clock::thread_cpu;
+use statmill::project::Caps;
 use statmill::query::{Limits, Order, Query, Selection, Table, Value};
 use statmill::{Host, loader};
 
@@ -31,9 +32,12 @@ struct Args {
     /// Where the result goes; the tables go to a folder of that name with `.answers` appended.
     #[arg(long)]
     out: PathBuf,
-    /// Number of workers.
+    /// Number of workers, and of threads that project.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Entries after which the dictionaries begin anew.
+    #[arg(long, default_value_t = Caps::default().entries)]
+    dictionary: usize,
     /// Folder for the store; removed afterwards where it was made here.
     #[arg(long)]
     tmp: Option<PathBuf>,
@@ -122,6 +126,8 @@ fn main() -> Result<()> {
         .plugin(&plugin)
         .source(&format!("file:{}", args.file.display()))?
         .threads(args.threads)
+        .ingest_threads(args.threads)
+        .dictionaries(Caps { entries: args.dictionary, ..Caps::default() })
         .once()
         .start()?;
     host.wait_finished()?;

@@ -18,7 +18,7 @@ pub(crate) struct Stages {
 
 /// Stages and what the names of their threads begin with; sled calls its own `sled-io-N` and `log flusher`.
 const THREADS: [(&str, &[&str]); 4] = [
-    ("ingest lanes", &["lane"]),
+    ("ingest lanes", &["lane", "project-"]),
     ("fold", &["worker-"]),
     ("committer", &["commit"]),
     ("sled and fsync", &["sled", "log flusher", "durable"]),

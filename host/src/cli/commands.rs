@@ -7,17 +7,32 @@ use anyhow::{Context, Result, bail};
 
 use super::client::Client;
 use super::table::OutputError;
-use super::{From, ImportArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
+use super::{From, ImportArgs, LettersArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
 use crate::catalog::{DataFolder, report};
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
 use crate::loader;
+use crate::query::status::StatStatus;
 use crate::query::{self, Limits, Status};
 use crate::store::{self, AsBase, Database, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
     let status = status(&args.from)?;
     table::stats(&status.stats, args.format, &mut std::io::stdout().lock())?;
+    Ok(())
+}
+
+pub(super) fn dead_letters(args: &LettersArgs) -> Result<()> {
+    let status = status(&args.list.from)?;
+    if let Some(ident) = &args.ident
+        && !status.stats.iter().any(|stat| stat.ident == *ident)
+    {
+        let known: Vec<_> = status.stats.iter().map(|stat| stat.ident.clone()).collect();
+        bail!(unknown_stat(ident, &known));
+    }
+    let wanted = |stat: &&StatStatus| args.ident.as_ref().is_none_or(|it| *it == stat.ident);
+    let stats = status.stats.iter().filter(wanted);
+    table::dead_letters(stats, args.list.format, &mut std::io::stdout().lock())?;
     Ok(())
 }
 

@@ -41,6 +41,9 @@ pub(super) struct RunArgs {
     /// Number of workers; default the number of cores.
     #[arg(long)]
     threads: Option<usize>,
+    /// Threads that read messages out of one log's text at a time; default the number of cores.
+    #[arg(long, value_name = "THREADS")]
+    ingest_threads: Option<usize>,
     /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of
     /// it.
     #[arg(long)]
@@ -63,6 +66,7 @@ impl RunArgs {
             checkpoint: self.checkpoint.clone(),
             durable_every: self.durable_every.clone(),
             threads: self.threads,
+            ingest_threads: self.ingest_threads,
         };
         Ok(Config::load(self.config.as_deref(), std::env::vars(), &flags)?)
     }
@@ -83,7 +87,7 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         host.stop();
         let failed = failed_stats(&status);
         anyhow::ensure!(failed.is_empty(), "not all stats could count: {}", failed.join("; "));
-        let lost = lost_parts(&status);
+        let lost = [dead_letters(&status), lost_parts(&status)].concat();
         anyhow::ensure!(
             lost.is_empty() || args.accept_loss,
             "what could be read is counted, but parts are lost: {}; with --accept-loss that is no failure",
@@ -114,6 +118,23 @@ fn failed_stats(status: &Status) -> Vec<String> {
         format!("{} is {}: {}", stat.ident, stat.state, stat.reason.as_deref().unwrap_or("?"))
     };
     status.stats.iter().filter(given_up).map(words).collect()
+}
+
+/// The messages that a plugin could not fold, by stat.
+fn dead_letters(status: &Status) -> Vec<String> {
+    let with_letters = status.stats.iter().filter_map(|stat| {
+        let last = stat.letters.last()?;
+        Some(format!(
+            "{} passed over what its plugin cannot fold: {} of its messages \
+             (`statmill dead-letters {}`), the last at {}: {}",
+            stat.ident,
+            stat.letters.len(),
+            stat.ident,
+            last.offset.0,
+            last.reason
+        ))
+    });
+    with_letters.collect()
 }
 
 /// The parts of logs that nobody could count.

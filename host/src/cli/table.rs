@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use crate::query::status::{PluginReport, StatStatus};
+use crate::query::status::{DeadLetterStatus, PluginReport, StatStatus};
 use crate::query::{Limits, Query, QueryError, Selection, Table};
 use crate::render::{csv, json, text};
 use crate::store::Snapshot;
@@ -139,33 +139,26 @@ pub(crate) fn stats(
     format: OutputFormat,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    match format {
-        OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, stats)?;
-            writeln!(out)?;
-        }
-        OutputFormat::Ndjson => {
-            for stat in stats {
-                serde_json::to_writer(&mut *out, stat)?;
-                writeln!(out)?;
-            }
-        }
-        OutputFormat::Csv => {
-            let mut writer = ::csv::WriterBuilder::new().from_writer(&mut *out);
-            writer.write_record(STATS_HEADER)?;
-            for stat in stats {
-                writer.write_record(stat_line(stat))?;
-            }
-            writer.flush()?;
-        }
-        OutputFormat::Table => {
-            let header = STATS_HEADER.map(str::to_owned).to_vec();
-            let right = [false, false, true, true, true, true, false];
-            let lines = stats.iter().map(|stat| stat_line(stat).to_vec());
-            out.write_all(text::lines(Some(header), &right, lines).as_bytes())?;
-        }
-    }
-    out.flush()
+    let columns = [
+        ("ident", false),
+        ("state", false),
+        ("rows", true),
+        ("messages", true),
+        ("rejected", true),
+        ("lag_messages", true),
+        ("complete_until", false),
+    ];
+    list(stats, columns, format, out, |stat| {
+        [
+            stat.ident.clone(),
+            stat.state.to_string(),
+            stat.rows.to_string(),
+            stat.messages.to_string(),
+            stat.rejects.values().sum::<u64>().to_string(),
+            stat.lag_messages.map(|lag| lag.to_string()).unwrap_or_default(),
+            stat.complete_until.to_string(),
+        ]
+    })
 }
 
 /// Prints what became of each plugin file.
@@ -178,8 +171,15 @@ pub(crate) fn plugins(
     format: OutputFormat,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let header = ["file", "name", "version", "api", "stats", "error"];
-    let lines = reports.iter().map(|report| {
+    let columns = [
+        ("file", false),
+        ("name", false),
+        ("version", false),
+        ("api", false),
+        ("stats", true),
+        ("error", false),
+    ];
+    list(reports, columns, format, out, |report| {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         [
             report.file.clone(),
@@ -189,50 +189,86 @@ pub(crate) fn plugins(
             report.stats.len().to_string(),
             text(&report.error),
         ]
-        .map(|cell| text::escape_controls(&cell))
-    });
+    })
+}
+
+/// A dead letter and whose it is.
+#[derive(serde::Serialize)]
+pub(crate) struct LetterLine<'a> {
+    stat: &'a str,
+    #[serde(flatten)]
+    letter: &'a DeadLetterStatus,
+}
+
+/// Prints the dead letters of `stats`.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub(crate) fn dead_letters<'a>(
+    stats: impl Iterator<Item = &'a StatStatus>,
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let letters: Vec<_> = stats
+        .flat_map(|stat| stat.letters.iter().map(|letter| LetterLine { stat: &stat.ident, letter }))
+        .collect();
+    let columns = [
+        ("stat", false),
+        ("log", false),
+        ("offset", true),
+        ("time", false),
+        ("topic", false),
+        ("reason", false),
+    ];
+    list(&letters, columns, format, out, |LetterLine { stat, letter }| {
+        [
+            (*stat).to_owned(),
+            letter.log.to_string(),
+            letter.offset.0.to_string(),
+            letter.time.to_string(),
+            letter.topic.clone(),
+            letter.reason.clone(),
+        ]
+    })
+}
+
+/// Prints a list: as JSON all there is of each item, else the named columns, the marked ones to the right.
+fn list<T: serde::Serialize, const N: usize>(
+    items: &[T],
+    columns: [(&str, bool); N],
+    format: OutputFormat,
+    out: &mut dyn Write,
+    line: impl Fn(&T) -> [String; N],
+) -> io::Result<()> {
+    let lines = items.iter().map(|item| line(item).map(|cell| text::escape_controls(&cell)));
     match format {
         OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, reports)?;
+            serde_json::to_writer_pretty(&mut *out, items)?;
             writeln!(out)?;
         }
         OutputFormat::Ndjson => {
-            for report in reports {
-                serde_json::to_writer(&mut *out, report)?;
+            for item in items {
+                serde_json::to_writer(&mut *out, item)?;
                 writeln!(out)?;
             }
         }
         OutputFormat::Csv => {
             let mut writer = ::csv::WriterBuilder::new().from_writer(&mut *out);
-            writer.write_record(header)?;
+            writer.write_record(columns.map(|(name, _)| name))?;
             for line in lines {
                 writer.write_record(line)?;
             }
             writer.flush()?;
         }
         OutputFormat::Table => {
-            let header = header.map(str::to_owned).to_vec();
-            let right = [false, false, false, false, true, false];
+            let header = columns.map(|(name, _)| name.to_owned()).to_vec();
+            let right = columns.map(|(_, right)| right);
             let lines = lines.map(|line| line.to_vec());
             out.write_all(text::lines(Some(header), &right, lines).as_bytes())?;
         }
     }
     out.flush()
-}
-
-const STATS_HEADER: [&str; 7] =
-    ["ident", "state", "rows", "messages", "rejected", "lag_messages", "complete_until"];
-
-fn stat_line(stat: &StatStatus) -> [String; 7] {
-    [
-        text::escape_controls(&stat.ident),
-        stat.state.to_string(),
-        stat.rows.to_string(),
-        stat.messages.to_string(),
-        stat.rejects.values().sum::<u64>().to_string(),
-        stat.lag_messages.map(|lag| lag.to_string()).unwrap_or_default(),
-        stat.complete_until.to_string(),
-    ]
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub(super) const KEYS: &[Key] = &[
     with(&["checkpoint"], "\"1s\""),
     with(&["durable_every"], "\"1s\""),
     key(&["threads"]),
+    key(&["ingest_threads"]),
     key(&["sources", "*", "url"]),
     key(&["sources", "*", "map"]),
     key(&["sources", "*", "dedup"]),

@@ -162,8 +162,9 @@ impl Layers {
         set("listen", "--listen", text(&flags.listen));
         set("checkpoint", "--checkpoint", text(&flags.checkpoint));
         set("durable_every", "--durable-every", text(&flags.durable_every));
-        let threads = flags.threads.map(|threads| Value::Integer(threads as i64));
-        set("threads", "--threads", threads);
+        let number = |number: Option<usize>| number.map(|number| Value::Integer(number as i64));
+        set("threads", "--threads", number(flags.threads));
+        set("ingest_threads", "--ingest-threads", number(flags.ingest_threads));
         self.sources.clone_from(&flags.sources);
     }
 

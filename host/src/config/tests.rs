@@ -52,6 +52,7 @@ listen = "0.0.0.0:80"
 checkpoint = "20ms"
 durable_every = "50ms"
 threads = 3
+ingest_threads = 2
 
 [sources.bus]
 url = "file:/var/log/bus.ndjson"
@@ -104,6 +105,7 @@ fn every_key_is_read() {
     let config = config(ALL);
     assert_eq!(config.plugins, [PathBuf::from("a"), PathBuf::from("b")]);
     assert_eq!(config.threads.get(), 3);
+    assert_eq!(config.ingest_threads.get(), 2);
     let names: Vec<_> = config.sources.iter().map(|it| (it.name.as_str(), it.url.name())).collect();
     let expected =
         [("builds", "http:builds".to_owned()), ("bus", "file:/var/log/bus.ndjson".to_owned())];
@@ -153,6 +155,7 @@ fn flags_go_before_variables_and_these_before_the_file() {
         "checkpoint = \"30ms\"  # --checkpoint\n",
         "durable_every = \"60ms\"  # environment variable STATMILL_DURABLE_EVERY\n",
         "threads = 3  # statmill.toml:8\n",
+        "ingest_threads = 2  # statmill.toml:9\n",
         "source = \"stdin:\"  # --source\n",
     ] {
         assert!(printed.contains(line), "{line}{printed}");
@@ -202,6 +205,7 @@ fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
         ("checkpoint = \"5\"", "write a number and a unit"),
         ("checkpoint = 5", "a number but must be a text"),
         ("threads = 0", "from 1 to 1024"),
+        ("ingest_threads = 1025", "from 1 to 1024"),
         ("listen = \"everywhere\"", "such as 127.0.0.1:8040"),
         ("[limits]\nmax_message = \"1\"", ":2: limits.max_message: write a size of 1024"),
         ("[limits]\nvalidate = \"yes\"", "neither true nor false"),

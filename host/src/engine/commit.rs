@@ -15,7 +15,7 @@ use super::stat::{Fault, StatShared};
 use crate::clock::now_us;
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Reject};
-use crate::store::{Span, StatRecord, StoredModel};
+use crate::store::{DeadLetter, Span, StatRecord, StoredModel};
 
 /// What the committer is asked to do.
 pub(super) enum CommitWork {
@@ -44,6 +44,8 @@ pub(super) struct Progress {
     pub(super) before_cutoff: u64,
     /// Largest event time met.
     pub(super) largest_time_us: Option<i64>,
+    /// Messages that the stat could not fold.
+    pub(super) letters: Vec<DeadLetter>,
     /// Messages that are gone, and why.
     skipped: Vec<(LogId, String)>,
 }
@@ -111,6 +113,8 @@ impl Progress {
         let mut next = record.clone();
         next.messages += self.messages;
         next.before_cutoff += self.before_cutoff;
+        next.dead_letters += self.letters.len() as u64;
+        next.letters.extend(self.letters);
         next.largest_time_us = next.largest_time_us.max(self.largest_time_us);
         for (log, reason) in self.skipped {
             // What was lost lies behind all that was folded of the log; up to when is not known.

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
+use super::projectors::{Ended, Projectors, Recipe, UnderWay};
 use super::worker::{Target, Work};
 use crate::log::{Log, LogEnd, LogError, Offset, Records};
-use crate::project::{Dictionaries, Projector};
+use crate::project::{Batch, Dictionaries};
 
 /// Bounds of a batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -63,6 +64,7 @@ struct Seat {
 pub(super) struct LaneContext {
     pub(super) workers: Arc<[Sender<Work>]>,
     pub(super) dictionaries: Arc<Dictionaries>,
+    pub(super) projectors: Projectors,
     pub(super) stopping: Arc<AtomicBool>,
 }
 
@@ -124,6 +126,11 @@ impl Lane {
         seat.targets = seat.targets.iter().filter(|target| target.stat != stat).copied().collect();
     }
 
+    /// Where it goes on: everything before has been handed out.
+    fn next(&self) -> Offset {
+        self.seat.lock().next
+    }
+
     pub(super) fn targets(&self) -> Arc<[Target]> {
         Arc::clone(&self.seat.lock().targets)
     }
@@ -141,6 +148,15 @@ impl Lane {
     }
 }
 
+/// Why a lane reads no further.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaneError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Projection(#[from] Ended),
+}
+
 /// Reads until told to stop, the log is finished, or (catch-up) the lane has joined the live one.
 ///
 /// # Errors
@@ -148,21 +164,48 @@ impl Lane {
 pub(super) fn run(
     slot: &LogSlot,
     lane: &Lane,
-    mut projector: Projector,
+    recipe: Recipe,
     context: &LaneContext,
-) -> Result<(), LogError> {
+) -> Result<(), LaneError> {
     let live = std::ptr::eq(lane, Arc::as_ptr(&slot.live));
     let log = &*slot.log;
     let mut records = Records::default();
-    let mut next = lane.seat.lock().next;
+    let mut under_way = UnderWay::new(recipe, context.projectors.clone());
+    let pass = |batch: Result<Batch, Ended>| {
+        let batch = batch?;
+        metrics::counter!("statmill_messages_total").increment(batch.offsets.len() as u64);
+        metrics::counter!("statmill_rejects_total").increment(batch.rejects.len() as u64);
+        log.note(&batch);
+        let (next, batch) = (batch.range.end, Arc::new(batch));
+        let work = |stats| Work::Batch { batch: Arc::clone(&batch), stats };
+        lane.pass(next, &context.workers, work);
+        Ok::<_, Ended>(())
+    };
+    let mut next = lane.next();
     let mut pace = Pace::new(slot.max_rate);
     let records_at_once = pace.batch_records();
     while !context.stopping.load(Ordering::Acquire) {
-        if !live && (lane.targets().is_empty() || slot.live.join(&lane.targets(), next)) {
+        if !live && (lane.targets().is_empty() || slot.live.join(&lane.targets(), lane.next())) {
             break;
         }
-        if let Err(error) = log.read(next, BATCH_BYTES, records_at_once, &mut records) {
-            let Some(on) = way_on(log, next, &error) else { return Err(error) };
+        let outcome = log.read(next, BATCH_BYTES, records_at_once, &mut records);
+        if outcome.is_ok() && records.range.end > next {
+            next = records.range.end;
+            pace.wait_for(records.spans.len());
+            if has_more(&records) && context.projectors.most_under_way() > 0 {
+                under_way.begin(std::mem::take(&mut records));
+                if under_way.len() > context.projectors.most_under_way() {
+                    under_way.oldest().map(pass).transpose()?;
+                }
+                continue;
+            }
+        }
+        // The log's end, or a place where it cannot be read, comes after what lies before it.
+        while let Some(batch) = under_way.oldest() {
+            pass(batch)?;
+        }
+        if let Err(error) = outcome {
+            let Some(on) = way_on(log, next, &error) else { return Err(error.into()) };
             tracing::error!(
                 log = log.name(),
                 "a recorded loss, reading goes on at {}: {error}",
@@ -176,9 +219,9 @@ pub(super) fn run(
                 stats,
             });
             next = on;
-            continue;
-        }
-        if records.range.end <= next {
+        } else if records.range.end > lane.next() {
+            pass(Ok(under_way.make(&mut records)))?;
+        } else {
             let end = log.end()?;
             lane.see(end);
             // Another look after the end was seen: what came in between must not be left.
@@ -188,24 +231,14 @@ pub(super) fn run(
                 }
                 log.wait(next, IDLE);
             }
-            continue;
         }
-        pace.wait_for(records.spans.len());
-        let batch = projector.project(
-            &mut records,
-            log.id(),
-            log.key(),
-            log.arrival_time(),
-            &context.dictionaries,
-        );
-        metrics::counter!("statmill_messages_total").increment(batch.offsets.len() as u64);
-        metrics::counter!("statmill_rejects_total").increment(batch.rejects.len() as u64);
-        log.note(&batch);
-        next = batch.range.end;
-        let batch = Arc::new(batch);
-        lane.pass(next, &context.workers, |stats| Work::Batch { batch: Arc::clone(&batch), stats });
     }
     Ok(())
+}
+
+/// Whether more of the log is likely to be there: these are about as many as are read at once.
+fn has_more(records: &Records) -> bool {
+    records.text.len() > BATCH_BYTES / 2 || records.spans.len() > BATCH_RECORDS / 2
 }
 
 /// Where a lane goes on after messages that are gone for good.

@@ -9,10 +9,12 @@
 //! One direction; the supervisor alone starts stats again after a fault.
 
 mod abi;
+mod bisect;
 mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod projectors;
 mod queue;
 mod reach;
 mod rebuild;
@@ -26,7 +28,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,16 +38,17 @@ use statmill_plugin_api::manifest::FieldKind;
 
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+use self::projectors::{Projectors, Recipe};
 use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
-use self::stat::{Control, StatShared};
+use self::stat::{Control, Faults, StatShared, Stretch};
 pub(crate) use self::status::complete_at_rest;
 pub(crate) use self::views::Views;
 use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
-use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection, Projector};
+use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
 use crate::query::{StatStatus, StatView, Watchers};
 use crate::store::{Database, StatStore, StoreError};
 
@@ -57,6 +60,8 @@ const QUEUED_BATCHES: usize = 8;
 pub(crate) struct EngineOptions {
     /// Number of workers.
     pub(crate) threads: usize,
+    /// Threads that project one log at most.
+    pub(crate) ingest_threads: usize,
     /// Time between two commits of a stat.
     pub(crate) checkpoint: Duration,
     /// Time between two fsyncs of the store.
@@ -127,7 +132,7 @@ pub(crate) struct Shared {
     context: Mutex<Option<LaneContext>>,
     stopping: Arc<AtomicBool>,
     lanes: Arc<LaneCount>,
-    pending_faults: Arc<AtomicU64>,
+    faults: Arc<Faults>,
     /// Who is told when answered rows change.
     pub(crate) watchers: Arc<Watchers>,
     supervisor: Sender<Control>,
@@ -167,11 +172,11 @@ impl Engine {
         }
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
         let (control, controls) = unbounded();
-        let pending_faults = Arc::new(AtomicU64::new(0));
+        let faults = Arc::new(Faults::default());
         let watchers = Arc::new(Watchers::default());
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
-            let report = (&control, &pending_faults, &watchers);
+            let report = (&control, &faults, &watchers);
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
@@ -193,9 +198,13 @@ impl Engine {
         database.forget_renewed("")?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (worker_ends, worker_sends) = channels(options.threads.max(1));
+        // A lane's own thread is one of them.
+        let beside = options.ingest_threads.saturating_sub(1);
+        let (projectors, projector_jobs) = Projectors::new(beside);
         let context = LaneContext {
             workers: worker_sends.into(),
             dictionaries,
+            projectors,
             stopping: Arc::clone(&stopping),
         };
         let plan = resume::plan(&stats, &inputs)?;
@@ -224,7 +233,7 @@ impl Engine {
             context: Mutex::new(Some(context.clone())),
             stopping,
             lanes: Arc::default(),
-            pending_faults,
+            faults,
             watchers,
             supervisor: control,
             lane_threads: Mutex::default(),
@@ -251,11 +260,17 @@ impl Engine {
                 worker::run(&work, &commits, period);
             })?);
         }
+        for index in 0..beside {
+            let jobs = projector_jobs.clone();
+            let project = move || projectors::run(&jobs);
+            engine.threads.push(spawn(&format!("project-{index}"), project)?);
+        }
+        drop(projector_jobs);
         let shared = Arc::clone(&engine.shared);
         engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &controls))?);
 
         for stat in &engine.shared.stats {
-            stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst));
+            stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst), None);
         }
         for (slot, plan) in engine.shared.logs.iter().zip(plan) {
             engine.shared.spawn_lane(slot, &slot.live, &context)?;
@@ -269,16 +284,19 @@ impl Engine {
 
     /// Waits until all logs are read to their ends (they must be finite) and everything is committed.
     pub(crate) fn wait_finished(&self) {
+        let faults = &self.shared.faults;
         loop {
             self.shared.lanes.wait_none();
+            let before = faults.reported();
             self.flush();
             renewal::report_damage(&self.shared);
-            let pending = || self.shared.pending_faults.load(Ordering::SeqCst) > 0;
-            // A fault met in the last batches starts new lanes.
-            if self.shared.lanes.none() && !pending() {
+            // A fault met in the last batches starts new lanes, which may be through before anybody looks:
+            // what they handed out is not flushed then.
+            let is_quiet = || !faults.are_pending() && faults.reported() == before;
+            if self.shared.lanes.none() && is_quiet() {
                 rebuild::swap_those_level(&self.shared);
                 renewal::report_damage(&self.shared);
-                if !pending() {
+                if is_quiet() {
                     return;
                 }
             }
@@ -419,7 +437,7 @@ impl Shared {
         let projection = Arc::clone(&self.projections[slot.log.mapping()]);
         let mut limits = self.options.limits;
         limits.max_ahead_us = slot.max_ahead_us.unwrap_or(limits.max_ahead_us);
-        let projector = Projector::new(projection, limits);
+        let recipe = Recipe::new(&*slot.log, projection, limits, Arc::clone(&context.dictionaries));
         let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
         let running = self.lanes.enter();
         if !Arc::ptr_eq(&lane, &slot.live) {
@@ -427,7 +445,7 @@ impl Shared {
         }
         let thread = spawn("lane", move || {
             let _running = running;
-            if let Err(error) = lane::run(&slot, &lane, projector, &context) {
+            if let Err(error) = lane::run(&slot, &lane, recipe, &context) {
                 tracing::error!(log = slot.log.name(), "{error}");
                 *slot.error.lock() = Some(error.to_string());
             }
@@ -441,10 +459,17 @@ impl Shared {
 }
 
 impl StatShared {
-    /// Tells the stat's worker to start it from its committed record.
-    fn send_reset(self: &Arc<Self>, workers: &[Sender<Work>], epoch: u64) {
+    /// Tells the stat's worker to start it from its committed record; where `suspect` comes, some message
+    /// cannot be folded.
+    fn send_reset(
+        self: &Arc<Self>,
+        workers: &[Sender<Work>],
+        epoch: u64,
+        suspect: Option<Stretch>,
+    ) {
         let record = Box::new(self.store.lock().snapshot().record().clone());
-        let _ = workers[self.worker].send(Work::Reset { stat: Arc::clone(self), epoch, record });
+        let stat = Arc::clone(self);
+        let _ = workers[self.worker].send(Work::Reset { stat, epoch, record, suspect });
     }
 
     fn target(&self, epoch: u64) -> Target {

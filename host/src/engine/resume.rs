@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::manifest::{FieldKind, StatManifest};
 
-use super::stat::{Control, Health, StatShared};
+use super::stat::{Control, Faults, Health, StatShared};
 use super::worker::Target;
 use super::{EngineError, EngineOptions, LogInput};
 use crate::clock::now_us;
@@ -39,7 +39,7 @@ pub(super) fn open(
     manifest: &StatManifest,
     wanted: &[(String, FieldKind)],
     options: &EngineOptions,
-    (supervisor, pending_faults, watchers): (&Sender<Control>, &Arc<AtomicU64>, &Arc<Watchers>),
+    (supervisor, faults, watchers): (&Sender<Control>, &Arc<Faults>, &Arc<Watchers>),
 ) -> Result<Arc<StatShared>, EngineError> {
     let ident = &manifest.ident;
     if let Some(stat) = stored.get_mut(ident).filter(|stat| stat.is_of(manifest)) {
@@ -99,10 +99,11 @@ pub(super) fn open(
             last_error: None,
             failures: 0,
             failed_at: 0,
+            failing: None,
         }),
         damage_reported: AtomicBool::new(false),
         supervisor: supervisor.clone(),
-        pending_faults: Arc::clone(pending_faults),
+        faults: Arc::clone(faults),
         watchers: Arc::clone(watchers),
     }))
 }

@@ -11,7 +11,7 @@ use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
 use super::abi::Blocks;
 use crate::loader::Plugin;
-use crate::log::Offset;
+use crate::log::{LogId, Offset};
 use crate::project::TopicFilter;
 use crate::query::shape::ModelShape;
 use crate::query::{ChangedTimes, StatState, Watchers};
@@ -45,10 +45,35 @@ pub(super) struct StatShared {
     pub(super) damage_reported: AtomicBool,
     /// Where faults are reported.
     pub(super) supervisor: Sender<Control>,
-    /// Faults reported and not yet handled.
-    pub(super) pending_faults: Arc<AtomicU64>,
+    pub(super) faults: Arc<Faults>,
     /// Who is told of changes.
     pub(super) watchers: Arc<Watchers>,
+}
+
+/// Faults of all stats, counted.
+#[derive(Default)]
+pub(super) struct Faults {
+    reported: AtomicU64,
+    handled: AtomicU64,
+}
+
+impl Faults {
+    /// How many there were.
+    pub(super) fn reported(&self) -> u64 {
+        self.reported.load(Ordering::SeqCst)
+    }
+
+    /// Whether the supervisor has still to act upon one.
+    pub(super) fn are_pending(&self) -> bool {
+        // Handled first: what is reported meanwhile is pending.
+        let handled = self.handled.load(Ordering::SeqCst);
+        self.reported() != handled
+    }
+
+    /// The supervisor has acted upon one.
+    pub(super) fn note_handled(&self) {
+        self.handled.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// What the supervisor acts upon.
@@ -70,6 +95,24 @@ pub(super) struct Health {
     pub(super) failures: u32,
     /// Commit number at the last fault.
     pub(super) failed_at: u64,
+    /// The messages in which the last fold failed, and how often in a row it did so there.
+    pub(super) failing: Option<(Stretch, u32)>,
+}
+
+/// Some of the messages of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) log: LogId,
+    pub(super) range: Range<Offset>,
+}
+
+impl Stretch {
+    /// Whether a message may lie in both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.log == other.log
+            && self.range.start < other.range.end
+            && other.range.start < self.range.end
+    }
 }
 
 /// Why an instance had to be dropped.
@@ -77,8 +120,12 @@ pub(super) struct Health {
 pub(super) enum Fault {
     #[error("the plugin does not make an instance: {0}")]
     Create(String),
-    #[error("fold failed in the messages {}..{}: {reason}", at.start.0, at.end.0)]
-    Fold { reason: String, at: Range<Offset> },
+    #[error("fold failed in the messages {}..{}: {reason}", at.range.start.0, at.range.end.0)]
+    Fold { reason: String, at: Stretch },
+    #[error(
+        "it cannot fold {count} messages: {reason}; mend the plugin and retry its dead letters, or drop them"
+    )]
+    DeadLetters { count: usize, reason: String },
     #[error("drain failed: {0}")]
     Drain(String),
     #[error("commit failed: {0}")]
@@ -127,22 +174,39 @@ impl StatShared {
     /// Ends this life of the stat and reports why; the supervisor decides what follows.
     pub(super) fn fault(&self, fault: Fault) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.pending_faults.fetch_add(1, Ordering::SeqCst);
+        self.faults.reported.fetch_add(1, Ordering::SeqCst);
         if self.supervisor.send(Control::Fault { stat: self.index, fault }).is_err() {
             // The supervisor is gone, so the host is stopping: nothing is to follow.
-            self.pending_faults.fetch_sub(1, Ordering::SeqCst);
+            self.faults.note_handled();
         }
     }
 
     pub(super) fn set_state(&self, state: StatState, reason: impl Into<String>) {
+        self.change_state(|_| true, state, reason.into());
+    }
+
+    /// Leaves `before` for `state`; nothing happens where the state has become another meanwhile.
+    pub(super) fn leave_state(&self, before: StatState, state: StatState) {
+        self.change_state(|now| now == before, state, String::new());
+    }
+
+    fn change_state(
+        &self,
+        may_change: impl Fn(StatState) -> bool,
+        state: StatState,
+        reason: String,
+    ) {
         let mut health = self.health.lock();
+        if !may_change(health.state) {
+            return;
+        }
         if health.state != state {
             health.since_us = crate::clock::now_us();
             tracing::debug!(stat = self.ident, "now {state}");
         }
         let is_new = health.state != state;
         health.state = state;
-        health.reason = reason.into();
+        health.reason = reason;
         drop(health);
         if is_new {
             self.watchers.tell(&self.ident, || None);

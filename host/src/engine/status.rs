@@ -57,13 +57,13 @@ impl Shared {
         }
         match (self.level_at(stat, record), state) {
             (true, StatState::Live) => StatState::Live,
-            (true, _) => {
-                stat.set_state(StatState::Live, "");
+            (true, before) => {
+                stat.leave_state(before, StatState::Live);
                 StatState::Live
             }
             (false, StatState::Live | StatState::Replaying) => state,
-            (false, _) => {
-                stat.set_state(StatState::Backfilling, "");
+            (false, before) => {
+                stat.leave_state(before, StatState::Backfilling);
                 StatState::Backfilling
             }
         }

@@ -23,7 +23,7 @@ pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
                 if let Some(context) = context {
                     handle(shared, &context, &shared.stats[stat], &fault);
                 }
-                shared.pending_faults.fetch_sub(1, Ordering::SeqCst);
+                shared.faults.note_handled();
             }
             Control::Stop => return,
         }
@@ -50,24 +50,39 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
         }
     }
     let committed = stat.written().record().commit;
-    let failures = {
+    let (failures, suspect) = {
         let mut health = stat.health.lock();
         health.failures = if health.failed_at == committed { health.failures + 1 } else { 1 };
         health.failed_at = committed;
         health.last_error = Some(fault.to_string());
-        health.failures
+        let at = if let Fault::Fold { at, .. } = fault { Some(at.clone()) } else { None };
+        let before = health.failing.take();
+        health.failing = at.map(|at| match before {
+            Some((before, times)) if before.meets(&at) => (at, times + 1),
+            _ => (at, 1),
+        });
+        let (suspect, times) = match &health.failing {
+            // Once may be chance; what fails twice is looked for.
+            Some((at, times @ 2..)) => (Some(at.clone()), *times),
+            _ => (None, 0),
+        };
+        (health.failures.max(times), suspect)
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    if failures >= MAX_FAILURES {
+    if failures >= MAX_FAILURES || matches!(fault, Fault::DeadLetters { .. }) {
         let _ = context.workers[stat.worker].send(Work::Drop { stat: stat.index });
         tracing::error!(stat = stat.ident, "quarantined: {fault}");
-        stat.set_state(StatState::Quarantined, format!("{failures} faults in a row: {fault}"));
+        let reason = match fault {
+            Fault::DeadLetters { .. } => fault.to_string(),
+            _ => format!("{failures} faults in a row: {fault}"),
+        };
+        stat.set_state(StatState::Quarantined, reason);
         return;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
     let epoch = stat.epoch.load(Ordering::SeqCst);
-    stat.send_reset(&context.workers, epoch);
+    stat.send_reset(&context.workers, epoch, suspect);
     attach(shared, context, stat, epoch);
 }
 

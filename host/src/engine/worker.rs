@@ -14,18 +14,21 @@ use statmill_plugin_api::abi::{PluginInstance, StatBox};
 use statmill_plugin_api::encoding::BlockWriter;
 use statmill_plugin_api::manifest::FieldKind;
 
-use super::abi;
 use super::commit::{Commit, Progress};
 use super::queue::{Commits, Ended};
-use super::stat::{Fault, StatShared};
-use crate::clock::thread_cpu;
+use super::stat::{Fault, StatShared, Stretch};
+use super::{abi, bisect};
+use crate::clock::{now_us, thread_cpu};
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
-use crate::store::{Kept, KeyBounds, Order, StatRecord};
+use crate::store::{DeadLetter, Kept, KeyBounds, Order, StatRecord};
 
 /// Increments beyond either bound force a checkpoint at once.
 const MAX_ROWS: u64 = 65_536;
 const MAX_BYTES: u64 = 16 << 20;
+
+/// Dead letters a stat may have before it is quarantined: they are part of its record.
+const MAX_LETTERS: usize = 100;
 
 /// Everything that can wake a worker.
 pub(super) enum Work {
@@ -34,7 +37,13 @@ pub(super) enum Work {
     /// The messages in a range of one log are gone: go on behind it, and record the loss.
     Skip { log: LogId, range: Range<Offset>, reason: Arc<str>, stats: Arc<[Target]> },
     /// Start (again) from a committed record with a new instance.
-    Reset { stat: Arc<StatShared>, epoch: u64, record: Box<StatRecord> },
+    Reset {
+        stat: Arc<StatShared>,
+        epoch: u64,
+        record: Box<StatRecord>,
+        /// Where some message cannot be folded.
+        suspect: Option<Stretch>,
+    },
     /// Stop folding a stat; what it holds is dropped.
     Drop { stat: usize },
     /// Drain all increments and hand them to the committer, then answer.
@@ -65,6 +74,10 @@ struct Running {
     kept: Option<Kept>,
     positions: BTreeMap<LogId, Offset>,
     generation: Option<Arc<Generation>>,
+    /// Where some message cannot be folded; none = nobody knows of any.
+    suspect: Option<Stretch>,
+    /// Dead letters that wait for a decision.
+    letters: usize,
     progress: Progress,
 }
 
@@ -94,11 +107,11 @@ pub(super) fn run(work: &Receiver<Work>, commits: &Commits, period: Duration) {
                     }
                 }
             }
-            Ok(Work::Reset { stat, epoch, record }) => {
+            Ok(Work::Reset { stat, epoch, record, suspect }) => {
                 let index = stat.index;
                 stats.remove(&index);
                 match Running::new(stat, epoch, &record) {
-                    Ok(running) => drop(stats.insert(index, running)),
+                    Ok(running) => drop(stats.insert(index, Running { suspect, ..running })),
                     Err((stat, reason)) => stat.fault(Fault::Create(reason)),
                 }
             }
@@ -119,6 +132,12 @@ pub(super) fn run(work: &Receiver<Work>, commits: &Commits, period: Duration) {
     checkpoint(&mut stats, commits);
 }
 
+/// As much of a text as is kept of it.
+fn beginning(text: &str) -> String {
+    const MOST: usize = 300;
+    text.chars().take(MOST).collect()
+}
+
 fn checkpoint(stats: &mut HashMap<usize, Running>, commits: &Commits) {
     let mut failed = Vec::new();
     for (&index, running) in stats.iter_mut() {
@@ -137,6 +156,16 @@ fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
     if let Some(running) = stats.remove(&index) {
         running.shared.fault(fault);
     }
+}
+
+/// A new instance, with the earlier rows if the stat asks for them.
+fn instance_of(shared: &StatShared) -> Result<StatBox, String> {
+    let PluginInstance { stat: mut instance, .. } =
+        shared.plugin.create(&shared.ident, &shared.config)?;
+    if shared.manifest.restore {
+        restore(shared, &mut instance)?;
+    }
+    Ok(instance)
 }
 
 /// Rows handed over in one block.
@@ -177,14 +206,7 @@ impl Running {
         epoch: u64,
         record: &StatRecord,
     ) -> Result<Self, (Arc<StatShared>, String)> {
-        let created = shared.plugin.create(&shared.ident, &shared.config);
-        let started = created.and_then(|PluginInstance { stat: mut instance, .. }| {
-            if shared.manifest.restore {
-                restore(&shared, &mut instance)?;
-            }
-            Ok(instance)
-        });
-        let instance = match started {
+        let instance = match instance_of(&shared) {
             Ok(instance) => instance,
             Err(reason) => return Err((shared, reason)),
         };
@@ -198,6 +220,8 @@ impl Running {
             kept: record.kept.clone().filter(|kept| !kept.taken_over()),
             positions: record.positions.iter().map(|(&log, at)| (log, at.end)).collect(),
             generation: None,
+            suspect: None,
+            letters: record.letters.len(),
             progress: Progress::default(),
             shared,
         })
@@ -229,21 +253,73 @@ impl Running {
                 |row: usize| kept.holds(batch.log, Offset(batch.offsets[row]), batch.times[row]);
             rows.retain(|&row| !held(row as usize));
         }
+        let at = Stretch { log: batch.log, range: batch.range.clone() };
+        let is_suspect = self.suspect.as_ref().is_some_and(|suspect| suspect.meets(&at));
+        if is_suspect {
+            self.checkpoint_and_wait(commits)?;
+            self.progress.letters = self.dead_letters(batch, &mut rows)?;
+        }
         let report = if rows.is_empty() {
             None
         } else {
             self.generation.get_or_insert_with(|| Arc::clone(&batch.generation));
             let folded = abi::fold(&mut self.instance, batch, &self.columns, &rows);
-            Some(folded.map_err(|reason| Fault::Fold { reason, at: batch.range.clone() })?)
+            Some(folded.map_err(|reason| Fault::Fold { reason, at })?)
         };
         self.progress.folded(batch, position, &rows);
         self.positions.insert(batch.log, batch.range.end);
         match report {
+            _ if is_suspect => self.checkpoint_and_wait(commits),
             Some(held) if held.rows >= MAX_ROWS || held.bytes >= MAX_BYTES => {
                 self.checkpoint(commits)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Commits what was folded before more is tried: the next fault drops what is still under way.
+    fn checkpoint_and_wait(&mut self, commits: &Commits) -> Result<(), Fault> {
+        self.checkpoint(commits)?;
+        commits.wait_all();
+        Ok(())
+    }
+
+    /// Takes those that cannot be folded out of `rows`.
+    fn dead_letters(
+        &mut self,
+        batch: &Batch,
+        rows: &mut Vec<u32>,
+    ) -> Result<Vec<DeadLetter>, Fault> {
+        let found = bisect::culprits(rows, |rows| {
+            let mut trial = instance_of(&self.shared)?;
+            abi::fold(&mut trial, batch, &self.columns, rows).map(drop)
+        });
+        let found = found.ok_or_else(|| Fault::DeadLetters {
+            count: rows.len(),
+            reason: "too many of one batch".to_owned(),
+        })?;
+        rows.retain(|row| !found.iter().any(|(dead, _)| dead == row));
+        self.letters += found.len();
+        if let Some((_, reason)) = found.last()
+            && self.letters > MAX_LETTERS
+        {
+            return Err(Fault::DeadLetters { count: self.letters, reason: reason.clone() });
+        }
+        let letter = |(row, reason): (u32, String)| {
+            let row = row as usize;
+            let letter = DeadLetter {
+                log: batch.log,
+                offset: Offset(batch.offsets[row]),
+                time_us: batch.times[row],
+                topic: beginning(batch.generation.topic(batch.topics[row])),
+                reason: beginning(&reason),
+                noted_us: now_us(),
+            };
+            let (stat, at) = (&self.shared.ident, letter.offset.0);
+            tracing::error!(stat, "passed over the message at offset {at}: {}", letter.reason);
+            letter
+        };
+        Ok(found.into_iter().map(letter).collect())
     }
 
     /// Goes on behind messages that are gone.

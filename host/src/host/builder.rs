@@ -33,6 +33,8 @@ pub struct HostBuilder {
     listen: Option<String>,
     http: HttpOptions,
     threads: usize,
+    ingest_threads: usize,
+    caps: Caps,
     checkpoint: Duration,
     durable_every: Duration,
     limits: Limits,
@@ -49,6 +51,7 @@ pub struct HostBuilder {
 impl HostBuilder {
     /// Every setting at its default.
     pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             data: "statmill-data".into(),
             plugins: Vec::new(),
@@ -57,7 +60,9 @@ impl HostBuilder {
             history: None,
             listen: None,
             http: HttpOptions::default(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: cores,
+            ingest_threads: cores,
+            caps: Caps::default(),
             checkpoint: Duration::from_secs(1),
             durable_every: Duration::from_secs(1),
             limits: Limits::default(),
@@ -81,6 +86,7 @@ impl HostBuilder {
         self.history.clone_from(&config.history);
         self.mappings.clone_from(&config.mappings);
         self.threads = config.threads.get();
+        self.ingest_threads = config.ingest_threads.get();
         self.checkpoint = config.checkpoint;
         self.durable_every = config.durable_every;
         self.limits = Limits {
@@ -176,6 +182,21 @@ impl HostBuilder {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// Threads that may read messages out of one log's text at a time, in batches that keep the log's
+    /// order. Default: the number of cores.
+    #[must_use]
+    pub fn ingest_threads(mut self, threads: usize) -> Self {
+        self.ingest_threads = threads;
+        self
+    }
+
+    /// How large the dictionaries of texts may become before they are begun anew.
+    #[must_use]
+    pub fn dictionaries(mut self, caps: Caps) -> Self {
+        self.caps = caps;
         self
     }
 
@@ -282,10 +303,11 @@ impl HostBuilder {
         let mut sources = Sources::open(&sources, &database, &mut stats, &loaded)?;
         let options = EngineOptions {
             threads: self.threads,
+            ingest_threads: self.ingest_threads,
             checkpoint: self.checkpoint,
             durable_every: self.durable_every,
             limits: self.limits,
-            caps: Caps::default(),
+            caps: self.caps,
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
             history: has_history,

@@ -60,7 +60,24 @@ impl Projector {
         arrival_time: bool,
         dictionaries: &Dictionaries,
     ) -> Batch {
-        let generation = dictionaries.current();
+        let of = (log, log_key);
+        self.project_into(dictionaries.current(), records, of, arrival_time, dictionaries)
+    }
+
+    /// Whether it makes batches of what `projection` wants, within `limits`.
+    pub(crate) fn is_for(&self, projection: &Arc<Projection>, limits: Limits) -> bool {
+        Arc::ptr_eq(&self.projection, projection) && self.limits == limits
+    }
+
+    /// As [`Self::project`], with codes of `generation`, one of `dictionaries`.
+    pub(crate) fn project_into(
+        &mut self,
+        generation: Arc<Generation>,
+        records: &mut Records,
+        (log, log_key): (LogId, u64),
+        arrival_time: bool,
+        dictionaries: &Dictionaries,
+    ) -> Batch {
         if self.generation != Some(generation.id()) {
             self.generation = Some(generation.id());
             self.recent.iter_mut().flatten().for_each(Recent::clear);

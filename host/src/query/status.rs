@@ -9,6 +9,7 @@ use super::computed::GivenUp;
 use super::time::UtcTime;
 use crate::log::{LogId, Offset};
 use crate::project::Reject;
+use crate::store::DeadLetter;
 
 /// Host, stats, logs and plugins.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -79,6 +80,9 @@ pub struct StatStatus {
     pub before_cutoff: u64,
     /// Messages its plugin could not fold, set aside.
     pub dead_letters: u64,
+    /// Those of them that wait for a decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub letters: Vec<DeadLetterStatus>,
     /// Below this event time it folds nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutoff: Option<UtcTime>,
@@ -145,12 +149,43 @@ impl StatStatus {
             too_late: record.too_late,
             before_cutoff: record.before_cutoff,
             dead_letters: record.dead_letters,
+            letters: record.letters.iter().map(DeadLetterStatus::of).collect(),
             cutoff: record.cutoff_us.map(UtcTime),
             largest_time: record.largest_time_us.map(UtcTime),
             kept_before: kept_before.map(|kept| UtcTime(kept.before_us)),
             skipped: skipped.collect(),
             complete_until: view.complete_until,
             ..Self::default()
+        }
+    }
+}
+
+/// A message that a plugin could not fold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetterStatus {
+    /// The log it is in.
+    pub log: LogId,
+    /// Where; `GET /api/_messages/{log}/{offset}` answers its text as long as the log keeps it.
+    pub offset: Offset,
+    /// Its event time.
+    pub time: UtcTime,
+    /// Its topic; of a long one the beginning.
+    pub topic: String,
+    /// What the plugin said; of a long text the beginning.
+    pub reason: String,
+    /// When it was passed over.
+    pub noted: UtcTime,
+}
+
+impl DeadLetterStatus {
+    fn of(letter: &DeadLetter) -> Self {
+        Self {
+            log: letter.log,
+            offset: letter.offset,
+            time: UtcTime(letter.time_us),
+            topic: letter.topic.clone(),
+            reason: letter.reason.clone(),
+            noted: UtcTime(letter.noted_us),
         }
     }
 }

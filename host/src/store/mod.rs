@@ -56,7 +56,7 @@ pub use kv::Store;
 pub use memory::MemoryStore;
 pub use models::{StoredModel, common_window_us, same_rows, stored_models};
 pub use ranked::{Ranked, RankedRows};
-pub use record::{Base, Held, Kept, Position, Span, StatRecord, Taken};
+pub use record::{Base, DeadLetter, Held, Kept, Position, Span, StatRecord, Taken};
 pub use scan::{Order, Rows};
 pub use snapshot::{Reader, Snapshot};
 pub use stat::StatStore;

@@ -29,14 +29,33 @@ pub struct StatRecord {
     pub before_cutoff: u64,
     /// Spans that were passed over on purpose.
     pub skipped: Vec<Span>,
-    /// Messages that no fold could take.
+    /// Messages that no fold could take, those included that were dropped or folded later.
     pub dead_letters: u64,
+    /// Those of them that still wait for a decision, in the order they were met.
+    pub letters: Vec<DeadLetter>,
     /// What was folded from fills that are gone.
     pub retired: Retired,
     /// The rows rest on an import from logs that are not known here.
     pub base: Option<Base>,
     /// What a rebuild keeps of the rows it replaces; also after it took over.
     pub kept: Option<Kept>,
+}
+
+/// A message that a plugin could not fold, passed over in the commit that noted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The log it is in.
+    pub log: LogId,
+    /// Where.
+    pub offset: Offset,
+    /// Its event time, µs since 1970.
+    pub time_us: i64,
+    /// Its topic.
+    pub topic: String,
+    /// What the plugin said.
+    pub reason: String,
+    /// When it was passed over, µs since 1970.
+    pub noted_us: i64,
 }
 
 /// How far one log is folded.

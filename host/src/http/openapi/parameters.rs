@@ -10,7 +10,7 @@ use crate::query::{Column, StatView};
 use crate::render::html::encode;
 
 /// The largest whole number that is taken.
-const MOST: i64 = i64::MAX;
+const MOST: u64 = u64::MAX;
 
 fn query(name: &str, meaning: &str, schema: Json) -> Json {
     json!({ "name": name, "in": "query", "description": meaning, "schema": schema })

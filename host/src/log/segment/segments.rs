@@ -58,6 +58,8 @@ pub(crate) struct Committed {
     pub range: Range<Offset>,
     /// What each block holds.
     pub blocks: Vec<CommittedBlock>,
+    /// How long the medium took to make them durable.
+    pub synced_in: Duration,
 }
 
 /// What a block that was committed holds.
@@ -223,7 +225,8 @@ impl SegmentLog {
         }
         if blocks.is_empty() && extras.is_empty() {
             let end = self.end_offset();
-            return Ok(Committed { range: end..end, blocks: Vec::new() });
+            let (range, blocks) = (end..end, Vec::new());
+            return Ok(Committed { range, blocks, synced_in: Duration::ZERO });
         }
         if blocks.is_empty() {
             blocks.push(Packed::empty());
@@ -245,9 +248,7 @@ impl SegmentLog {
         let headers =
             writer.stamp(first.0, &blocks, extras).map_err(|source| self.io("pack", source))?;
         crate::fault::point(self.fault);
-        if let Err(source) = writer.write() {
-            return Err(self.io("write", source));
-        }
+        let synced_in = writer.write().map_err(|source| self.io("write", source))?;
         crate::fault::point(self.fault);
         let committed = headers
             .iter()
@@ -259,7 +260,7 @@ impl SegmentLog {
             })
             .collect();
         let end = self.publish(writer, headers.into_iter().zip(blocks), extras);
-        Ok(Committed { range: first..end, blocks: committed })
+        Ok(Committed { range: first..end, blocks: committed, synced_in })
     }
 
     fn publish(

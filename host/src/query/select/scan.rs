@@ -151,7 +151,7 @@ impl<'a> Scan<'a> {
     ) -> Box<dyn Iterator<Item = Result<Row, QueryError>> + 's> {
         let stored = self.snapshot.scan(self.model, bounds, Order::Asc, 0);
         let mut cells = Vec::new();
-        let mut admitted = move |row: Result<Row, QueryError>| match row {
+        let admitted = move |row: Result<Row, QueryError>| match row {
             Ok(row) => match self.admits(&row, &mut cells) {
                 Ok(true) => Some(Ok(row)),
                 Ok(false) => None,
@@ -167,7 +167,7 @@ impl<'a> Scan<'a> {
             self.clock.check(read)?;
             Ok(row?)
         });
-        Box::new(timed.filter_map(move |row| admitted(row)))
+        Box::new(timed.filter_map(admitted))
     }
 
     /// All rows that match, ascending by key.

@@ -186,7 +186,8 @@ fn stream(summary: &str, mut parameters: Vec<Json>, problems: &[&str]) -> Json {
     let meaning = "Server-sent events without end: `update` when rows changed, `plugin` when only \
                    what the statistic does, `rows` if asked for, `problem` instead of rows, `reset` \
                    where the place is not known any more, `end` with the reason.";
-    operation(summary, parameters, text(meaning, "text/event-stream"), problems)
+    let answer = one(meaning, "text/event-stream", reference("Event"));
+    operation(summary, parameters, answer, problems)
 }
 
 pub(in crate::http) fn all_events(_: &Subject<'_>) -> Json {

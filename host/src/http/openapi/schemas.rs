@@ -121,6 +121,16 @@ pub(super) fn components(stats: &[(String, StatView)]) -> Map<String, Json> {
             },
         },
         "Rows": rows_of(&json!({ "type": "object" })),
+        "Event": {
+            "type": "object", "description": "one event of a stream; its data is JSON text",
+            "properties": {
+                "event": {
+                    "type": "string",
+                    "enum": ["update", "plugin", "rows", "problem", "reset", "end"],
+                },
+                "id": text, "data": text,
+            },
+        },
         "Facets": rows_of(&json!({
             "type": "object", "properties": { "value": {}, "count": whole },
         })),

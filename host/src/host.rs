@@ -6,7 +6,7 @@ mod retention;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use self::builder::HostBuilder;
+pub use self::builder::{Audit, Audited, HostBuilder};
 pub(crate) use self::retention::{LongestKept, longest_kept};
 use crate::catalog::RunningCatalog;
 use crate::engine::Engine;
@@ -62,6 +62,9 @@ pub enum HostError {
     /// Damaged rows were made anew, but not all that they had counted can be read again.
     #[error("not everything can be counted again: {}", .0.join("; "))]
     Lost(Vec<String>),
+    /// An audit cannot be made.
+    #[error("cannot audit {ident:?}: {reason}")]
+    Audit { ident: String, reason: String },
     /// A source has no end, so that nothing could ever be read to it.
     #[error("source {0} has no end; leave it out, or leave out --once")]
     Endless(String),

@@ -30,6 +30,9 @@ pub mod project;
 pub mod query;
 pub mod render;
 mod sources;
+pub mod statscache;
 pub mod store;
 
-pub use host::{Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal};
+pub use host::{
+    Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
+};

@@ -58,6 +58,9 @@ pub struct StatManifest {
     /// View definitions, as in a dashboard file.
     #[serde(default)]
     pub views: Vec<serde_json::Value>,
+    /// How front ends show the stat, in words that they and the author agree on; null = nothing is said.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub layout: serde_json::Value,
     /// JSON Schema of the stat's configuration; null = none.
     #[serde(default)]
     pub config: serde_json::Value,

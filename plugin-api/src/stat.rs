@@ -69,6 +69,12 @@ pub trait Stat: Models + Default + Send + 'static {
         Vec::new()
     }
 
+    /// How front ends show the stat: any structure that they and the author agree on, served as it is at
+    /// `/api/{ident}/layout`; `null` = nothing is said.
+    fn layout() -> Json {
+        Json::Null
+    }
+
     /// Computes `view` over `rows`, an array of row objects; answers a table:
     /// `{"columns": [{"name": "user", "kind": "text", "unit": ""}], "rows": [["ann"]]}`.
     ///
@@ -190,6 +196,7 @@ pub fn manifest<S: Stat>() -> Result<StatManifest, PluginError> {
         backlog_delta_s: S::INFO.backlog_delta,
         models: S::manifests(S::INFO.interval)?,
         views: S::views(),
+        layout: S::layout(),
         config: S::config_schema(),
         restore: S::INFO.restore.is_some(),
         max_rows: S::INFO.restore,

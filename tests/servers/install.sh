@@ -32,10 +32,18 @@ venv() {
     printf '%s' "$wanted" >"$folder/installed"
 }
 
+# The archive of the Fedora bus: datagrepper on datanommer's tables in PostgreSQL.
+datagrepper() {
+    packages postgresql python3 python3-venv
+    # pkg_resources is in setuptools up to 79.
+    venv datagrepper datagrepper==1.1.0 datanommer.models==1.5.0 'setuptools<80' gunicorn
+}
+
 # What asks the API everything that its description allows, and much that it does not.
 schemathesis() {
     packages python3 python3-venv
     venv schemathesis schemathesis==4.32.5 openapi-spec-validator==0.7.2
 }
 
+datagrepper
 schemathesis

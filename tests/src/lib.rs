@@ -1,6 +1,9 @@
 //! What the whole-system tests share: plugin folders, messages, and the real program as a process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "real-servers")]
+pub mod archive;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,75 +1,13 @@
-//! The numbers of others: rows that the original statscache made of real messages, and the tables of
-//! the workload's exact calculator.
+//! The numbers of others: the tables of the workload's exact calculator. Those of the original statscache are in
+//! `statscache.rs`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
 use std::process::Command;
 
-use serde_json::Value;
-use statmill_tests::{output, plugins, shared};
+use statmill_tests::{output, shared};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
-
-#[test]
-fn volume_by_category_has_the_rows_of_the_original_statscache() {
-    let (Some(messages), Some(expected)) = (
-        shared("data/fedmsg/messages.jsonl"),
-        shared("data/statscache/plugins_on_messages_epoch_2012-01-01.json"),
-    ) else {
-        return;
-    };
-    let expected: Value =
-        serde_json::from_str(&std::fs::read_to_string(expected).unwrap()).unwrap();
-    let data = TempDir::new().unwrap();
-    let plugins = plugins(&["statmill-volume"]);
-    let data = data.path().to_str().unwrap();
-    let source = format!("file:{}", messages.display());
-    let run = [
-        "run",
-        "--once",
-        "--source",
-        &source,
-        "--plugins",
-        plugins.path().to_str().unwrap(),
-        "--data",
-        data,
-    ];
-    let _ = output(PROGRAM, &run);
-    for interval in ["1s", "15s", "1m", "1h", "1d"] {
-        let ident = format!("volume-by-category-{interval}");
-        let shown = output(PROGRAM, &["show", &ident, "--data", data, "--format", "json"]);
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        assert_eq!(rows(&shown), rows(&expected["plugins"][&ident]["rows"]), "{ident}");
-    }
-    let stats = output(PROGRAM, &["stats", "--data", data, "--format", "json"]);
-    let stats: Value = serde_json::from_str(&stats).unwrap();
-    let category = stats
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|stat| stat["ident"] == "volume-by-category-1d")
-        .unwrap();
-    assert_eq!(category["messages"], 391);
-    assert_eq!(category["rejects"]["no_time"], 20);
-    assert_eq!(category["complete_until"], "end");
-}
-
-fn rows(rows: &Value) -> BTreeSet<(String, String, u64)> {
-    let rows = rows.as_array().unwrap();
-    let set: BTreeSet<_> = rows
-        .iter()
-        .map(|row| {
-            (
-                format!("{:?}", row["timestamp"].as_f64().unwrap()),
-                row["category"].as_str().unwrap().to_owned(),
-                row["volume"].as_u64().unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(set.len(), rows.len(), "a row is there twice");
-    set
-}
 
 #[test]
 fn the_workload_gives_the_tables_of_the_exact_calculator_whatever_threads_and_dictionaries_there_are()

@@ -1,20 +1,18 @@
 //! The subcommands that read or write a data folder, or ask a running host.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter};
+use std::io::BufWriter;
 
 use anyhow::{Context, Result, bail};
 
 use super::client::Client;
 use super::table::OutputError;
-use super::{From, ImportArgs, LettersArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
+use super::{From, LettersArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
 use crate::catalog::{DataFolder, report};
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
 use crate::loader;
 use crate::query::status::StatStatus;
 use crate::query::{self, Limits, Status};
-use crate::store::{self, AsBase, Database, ImportOptions};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
     let status = status(&args.from)?;
@@ -148,40 +146,5 @@ pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
     let loaded = loader::load_folders(&folders, copies.path());
     let reports: Vec<_> = loaded.reports.iter().map(report).collect();
     table::plugins(&reports, args.format, &mut std::io::stdout().lock())?;
-    Ok(())
-}
-
-pub(super) fn import(args: &ImportArgs) -> Result<()> {
-    let mut input: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let file = File::open(&args.file)
-            .with_context(|| format!("cannot read {}", args.file.display()))?;
-        Box::new(BufReader::new(file))
-    };
-    std::fs::create_dir_all(&args.data)
-        .with_context(|| format!("cannot make the data folder {}", args.data.display()))?;
-    let database = Database::open(&args.data)?.database;
-    let logs = crate::sources::known_logs(&args.data);
-    let as_base = match args.as_base.as_deref() {
-        None => None,
-        Some("") => Some(AsBase::default()),
-        Some(text) => {
-            let time_us = query::time::parse(text, crate::clock::now_us()).ok_or_else(|| {
-                WrongUsage(format!("--as-base={text}: give {}", query::time::ALLOWED))
-            })?;
-            Some(AsBase { complete_until_us: Some(time_us) })
-        }
-    };
-    let options = ImportOptions { known: &|log| logs.contains(&log), as_base };
-    let imported = store::import(&database, &mut *input, &options)
-        .with_context(|| format!("cannot import {}", args.file.display()))?;
-    database.sync()?;
-    eprintln!(
-        "imported {} stats, {} rows; left out {}",
-        imported.stats.len(),
-        imported.rows,
-        imported.left_out
-    );
     Ok(())
 }

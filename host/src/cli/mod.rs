@@ -1,11 +1,14 @@
 //! The `statmill` command: flags, and which function answers which subcommand.
 //!
-//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Data goes to standard output, talk to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage,
+//! 3 an audit found differences.
 
+mod audit;
 mod check;
 pub(crate) mod client;
 mod commands;
 mod export;
+mod import;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -54,9 +57,11 @@ enum Command {
     Plugins(PluginsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
     CheckConfig(run::RunArgs),
+    /// Count a span of time again, from the history and the journals, and print where the rows of a stat differ.
+    Audit(audit::AuditArgs),
     /// Write all rows and positions as JSON lines.
     Export(ExportArgs),
-    /// Read what `export` wrote into a data folder.
+    /// Read what `export` wrote, or the database of a statscache, into a data folder.
     Import(ImportArgs),
 }
 
@@ -158,9 +163,13 @@ struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct ImportArgs {
+    #[command(subcommand)]
+    from: Option<ImportFrom>,
     /// File that `export` wrote; `-` is standard input.
-    file: PathBuf,
+    #[arg(required = true)]
+    file: Option<PathBuf>,
     /// Data folder that no running host has open.
     #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
     data: PathBuf,
@@ -168,6 +177,38 @@ struct ImportArgs {
     /// or TIME, are kept, and counting goes on from there.
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "")]
     as_base: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportFrom {
+    /// Read the tables of an original statscache as a base to go on from.
+    Statscache(StatscacheArgs),
+}
+
+#[derive(Debug, Args)]
+struct StatscacheArgs {
+    /// The database: `sqlite:PATH` or `postgres://user@host/database`. Others can see what is on a command line:
+    /// rather give the password in the variable.
+    #[arg(env = "STATMILL_STATSCACHE_URL", hide_env_values = true)]
+    database: String,
+    /// Data folder that no running host has open.
+    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
+    data: PathBuf,
+    /// Folders of plugins, or single libraries, whose stats take the rows; default `plugins` in the data folder.
+    #[arg(long)]
+    plugins: Vec<PathBuf>,
+    /// Time zone of the machine that the statscache ran on.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// Up to when the rows account for everything; default the newest event they show.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// A table of a plugin of your own, and the stat that takes its rows.
+    #[arg(long = "table", value_name = "TABLE=IDENT")]
+    tables: Vec<String>,
+    /// Import what can be, although some tables are refused.
+    #[arg(long)]
+    partial: bool,
 }
 
 /// Parses the command line, does what it says and answers the exit code.
@@ -185,12 +226,17 @@ pub fn main() -> ExitCode {
         Command::Show(args) => commands::show(&args),
         Command::DeadLetters(args) => commands::dead_letters(&args),
         Command::Plugins(args) => commands::plugins(&args),
+        Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),
-        Command::Import(args) => commands::import(&args),
+        Command::Import(args) => import::import(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has enough: `statmill show … | head`.
+        Err(error) if error.is::<audit::Differs>() => {
+            eprintln!("statmill: {error}");
+            ExitCode::from(3)
+        }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("statmill: {}", words(&error));

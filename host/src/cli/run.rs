@@ -26,7 +26,8 @@ pub(super) struct RunArgs {
     /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`; may be given again.
     #[arg(long = "source", value_name = "URL")]
     sources: Vec<String>,
-    /// Where messages missed while no host ran are fetched from: `file:PATH`.
+    /// Where messages missed while no host ran are fetched from: `file:PATH`, `datagrepper+https://HOST/raw`,
+    /// `postgres://USER@HOST/DATABASE`.
     #[arg(long, value_name = "URL")]
     history: Option<String>,
     /// Address to serve HTTP on; port 0 takes any.

@@ -83,6 +83,25 @@ pub(crate) fn show(
     }
 }
 
+/// Prints tables one after the other; those without rows are left out.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub(crate) fn print<'a>(
+    tables: impl Iterator<Item = &'a Table>,
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut writer = RowWriter::new(format, out);
+    for table in tables.filter(|table| !table.rows.is_empty()) {
+        // Each has columns of its own.
+        writer.begun = false;
+        writer.write(table, &Query::default())?;
+    }
+    writer.finish()
+}
+
 /// Writes parts of one answer one after the other.
 struct RowWriter<'a> {
     format: OutputFormat,

@@ -211,7 +211,7 @@ fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
         ("[limits]\nvalidate = \"yes\"", "neither true nor false"),
         ("[query]\ndefault_rows_per_page = 5000", "more than query.max_rows_per_page"),
         ("[tokens]\nquery = \"short\"", "at least 16 characters"),
-        ("history = \"stdin:\"", "file:PATH"),
+        ("history = \"stdin:\"", "a history is one of `file:`"),
         ("[sources.a]\nmap = \"auto\"", "sources.a has no \"url\""),
         ("[sources.a]", "statmill.toml:1: sources.a has no \"url\""),
         ("[sources.a]\nurl = \"bus.ndjson\"", "`file:bus.ndjson`"),

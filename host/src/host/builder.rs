@@ -1,11 +1,14 @@
 //! How a host shall run, and its start.
 
+mod audit;
+
 use std::collections::BTreeMap;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::audit::{Audit, Audited};
 use super::retention::longest_kept;
 use super::{Host, HostError};
 use crate::catalog::RunningCatalog;
@@ -155,7 +158,8 @@ impl HostBuilder {
         self
     }
 
-    /// Sets where messages missed while no host ran are fetched from (`file:PATH`).
+    /// Sets where messages missed while no host ran are fetched from (`file:PATH`, `datagrepper+https://HOST/raw`,
+    /// `postgres://USER@HOST/DATABASE`).
     ///
     /// # Errors
     /// [`SourceError`] naming what is wrong with the URL.

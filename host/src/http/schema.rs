@@ -1,24 +1,27 @@
-//! `GET /api/{ident}/schema`: what the rows of a stat look like.
+//! `GET /api/{ident}/schema`: what the rows of a stat look like; `…/layout`: how to show them.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
-use super::headers::complete_until;
+use super::headers::{complete_until, pairs};
+use super::negotiate::choose;
 use super::problem::Problem;
 use super::rows::find_plain;
 use super::{Answer, App};
-use crate::query::params::PARAMS;
+use crate::query::params::{self, PARAMS};
 use crate::query::shape::ModelShape;
-use crate::query::{Column, StatView, computed_views};
+use crate::query::{Column, Format, StatView, computed_views};
 use crate::render::html::encode;
+use crate::render::json;
 
 /// A model as schema and list show it.
 #[derive(Serialize)]
@@ -91,15 +94,32 @@ fn views(manifest: &StatManifest) -> Vec<Value> {
     views.collect()
 }
 
-/// Layouts come with the pages of a later version; no stat has one yet.
+/// What the plugin's author says of how to show the stat.
 pub(super) async fn layout(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
+    RawQuery(raw): RawQuery,
+    request: HeaderMap,
 ) -> Answer {
     let Path(ident) = path.map_err(|error| Problem::path(&error))?;
     let found = find_plain(&app, &ident)?.view;
-    let ident = &found.snapshot.manifest().ident;
-    Err(Problem::new(StatusCode::NOT_FOUND, format!("the statistic {ident:?} has no layout")))
+    let pairs = pairs(raw.as_deref());
+    let asked = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let query = params::parse(asked, crate::clock::now_us()).map_err(Problem::params)?;
+    let chosen = choose(query.format, &request, &[Format::Json])?;
+    let manifest = found.snapshot.manifest();
+    if manifest.layout.is_null() {
+        let reason = format!("the statistic {:?} has no layout", manifest.ident);
+        return Err(Problem::new(StatusCode::NOT_FOUND, reason));
+    }
+    let body = serde_json::to_vec(&manifest.layout).map_err(|_| Problem::internal())?;
+    let (content_type, body) = match &query.callback {
+        Some(callback) => ("application/javascript; charset=utf-8", json::script(callback, &body)),
+        None => (chosen.content_type, body),
+    };
+    let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
+    complete_until(&mut response, found.complete_until);
+    Ok(response)
 }
 
 /// The JSON Schema of a column's cells; `unit` and `kind` are our own words.

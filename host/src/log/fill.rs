@@ -68,6 +68,15 @@ pub struct Hole {
     pub to_us: i64,
     /// Why.
     pub reason: String,
+    /// Where the history can be asked for it again; none = it never will give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Cursor>,
+}
+
+impl Hole {
+    fn is_open(&self, fetched: &Fetched) -> bool {
+        self.again.as_ref().is_none_or(|again| !fetched.closed.contains(again))
+    }
 }
 
 /// How far fetching got: committed with the records it belongs to.
@@ -79,6 +88,9 @@ pub struct Fetched {
     pub known: u64,
     /// Rows that were no messages.
     pub rejected: u64,
+    /// Holes, by where they are asked for, that were given after all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub closed: BTreeSet<Cursor>,
 }
 
 /// A log made of history.
@@ -89,6 +101,8 @@ pub struct Fill {
     mapping: Mapping,
     header: Mutex<FillHeader>,
     fetched: Mutex<Fetched>,
+    /// Why the history did not answer last, and when, while it is asked.
+    trouble: Mutex<Option<(i64, String)>>,
 }
 
 impl Fill {
@@ -164,7 +178,7 @@ impl Fill {
         Ok(fills)
     }
 
-    fn new(dir: &Path, header: FillHeader, create: bool) -> Result<Self, LogError> {
+    fn new(dir: &Path, mut header: FillHeader, create: bool) -> Result<Self, LogError> {
         let name = format!("fill:{}..{}:{}", header.from_us, header.to_us, header.history);
         let log = SegmentLog::open(dir, &name, SegmentOptions::default(), "fill_fetch")?;
         if header.state == FillState::Complete {
@@ -175,12 +189,14 @@ impl Fill {
             Some(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| log.io("read the cursor", error.into()))?,
         };
+        header.holes.retain(|hole| hole.is_open(&fetched));
         let fill = Self {
             dir: dir.to_owned(),
             log,
             mapping: header.mapping.clone(),
             header: Mutex::new(header),
             fetched: Mutex::new(fetched),
+            trouble: Mutex::default(),
         };
         if create {
             fill.change(|_| ())?;
@@ -288,10 +304,36 @@ impl Fill {
     pub(super) fn add_hole(&self, hole: Hole) -> Result<(), LogError> {
         self.change(|header| {
             // A kill between this and the next commit asks for the same hole again.
-            if !header.holes.contains(&hole) {
-                header.holes.push(hole);
+            let span = |it: &Hole| (it.from_us, it.to_us, it.again.clone());
+            let known = |it: &Hole| *it == hole || (it.again.is_some() && span(it) == span(&hole));
+            match header.holes.iter().position(known) {
+                Some(at) => header.holes[at] = hole,
+                None => header.holes.push(hole),
             }
         })
+    }
+
+    /// Forgets the holes that were given after all; which they are was committed with what they held.
+    pub(super) fn close_holes(&self) -> Result<(), LogError> {
+        let fetched = self.fetched();
+        self.change(|header| header.holes.retain(|hole| hole.is_open(&fetched)))
+    }
+
+    /// Gives up what is still to be fetched: from now on the fill accounts for nothing, and keeps what it has.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn give_up(&self) -> Result<(), LogError> {
+        self.change(|header| {
+            header.to_us = header.from_us;
+            header.holes.clear();
+        })?;
+        self.set_state(FillState::Complete)
+    }
+
+    /// Notes why the history does not answer; `None` = it does.
+    pub(super) fn note_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock() = trouble.map(|reason| (crate::clock::now_us(), reason));
     }
 
     pub(super) fn set_state(&self, state: FillState) -> Result<(), LogError> {
@@ -331,6 +373,7 @@ impl Log for Fill {
 
     fn describe(&self, status: &mut LogStatus) {
         let (header, fetched) = (self.header(), self.fetched());
+        let trouble = self.trouble.lock().clone();
         status.losses.extend(header.holes.iter().map(|hole| TimeSpan {
             log: None,
             from: Some(UtcTime(hole.from_us)),
@@ -350,7 +393,7 @@ impl Log for Fill {
                 FillState::Failed { at_us, reason } => {
                     Some(Fault { at: UtcTime(at_us), text: reason })
                 }
-                _ => None,
+                _ => trouble.map(|(at_us, text)| Fault { at: UtcTime(at_us), text }),
             },
             ..FillStatus::default()
         });

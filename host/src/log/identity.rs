@@ -8,8 +8,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::project::{Envelope, Mapping};
 
-/// Members that archives add to what was sent; `headers` only where it is empty.
+/// Members that archives add to what was sent; `headers` and what is null only where it is empty.
 const ADDED: [&str; 5] = ["source_name", "source_version", "i", "users", "packages"];
+/// Members beside the body of a bus message (`msg` or `body`) that archives drop or add when they give it in
+/// the other form.
+const ENVELOPE: [&str; 7] =
+    ["username", "agent_name", "crypto", "signature", "certificate", "queue", "priority"];
 
 /// Hash of a message's identity: its id, else producer and sequence number; 0 = it has none.
 #[must_use]
@@ -38,7 +42,8 @@ pub fn key_hash(key: &str) -> u128 {
 
 /// Hash of a message's canonical content: topic, whole second of its time, and its JSON with sorted keys
 /// and numbers by value, without identity, topic and time where the mapping finds them, and without what
-/// archives add.
+/// archives add. Of a message of the bus, with `msg` or `body` at the top, also without the rest of its envelope:
+/// legacy and modern form have the same content.
 ///
 /// Text that serde_json does not take is its own canonical form.
 #[must_use]
@@ -90,6 +95,7 @@ struct Node<'a, 'p> {
 struct Hashed {
     hash: u128,
     empty: bool,
+    null: bool,
 }
 
 impl Hashed {
@@ -97,7 +103,7 @@ impl Hashed {
         let mut hash = Xxh3::new();
         hash.update(&[tag]);
         hash.update(bytes);
-        Self { hash: hash.digest128(), empty: false }
+        Self { hash: hash.digest128(), empty: false, null: false }
     }
 }
 
@@ -117,7 +123,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Hashed, E> {
-        Ok(Hashed { empty: true, ..Hashed::scalar(b'n', &[]) })
+        Ok(Hashed { empty: true, null: true, ..Hashed::scalar(b'n', &[]) })
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Hashed, E> {
@@ -154,7 +160,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             hash.update(&element.hash.to_le_bytes());
             empty = false;
         }
-        Ok(Hashed { hash: hash.digest128(), empty })
+        Ok(Hashed { hash: hash.digest128(), empty, null: false })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Hashed, A::Error> {
@@ -176,8 +182,22 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 self.found[slot] = Some(value.hash);
                 continue;
             }
-            let added = ADDED.contains(&key.as_str()) || (key == "headers" && value.empty);
+            // They also write null for each member that they know and that was not sent.
+            let added =
+                ADDED.contains(&key.as_str()) || value.null || (key == "headers" && value.empty);
             kept.push((key, (!(self.top && added)).then_some(value.hash)));
+        }
+        let is_body = |(key, value): &(String, Option<u128>)| {
+            value.is_some() && (key == "msg" || key == "body")
+        };
+        if self.top && kept.iter().filter(|member| is_body(member)).count() == 1 {
+            for member in &mut kept {
+                if is_body(member) {
+                    "msg".clone_into(&mut member.0);
+                } else if ENVELOPE.contains(&member.0.as_str()) {
+                    member.1 = None;
+                }
+            }
         }
         // Stable, so that of equal keys the last one, which counts, stays last.
         kept.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -193,7 +213,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 empty = false;
             }
         }
-        Ok(Hashed { hash: hash.digest128(), empty })
+        Ok(Hashed { hash: hash.digest128(), empty, null: false })
     }
 }
 
@@ -221,6 +241,28 @@ mod tests {
         assert_ne!(content(sent), content(&row.replace("1.50", "1.6")));
         assert_ne!(content(sent), content(&row.replace("1500000000", "1500000001")));
         assert_ne!(content(sent), content(&row.replace("061.b", "062.b")));
+    }
+
+    #[test]
+    fn a_message_without_id_is_the_row_that_an_archive_made_of_it() {
+        let sent = r#"{"topic":"a.b","timestamp":1500000000.75,"i":3,"msg":{"x":null}}"#;
+        let row = r#"{"i":3,"msg_id":"2017-x","topic":"a.b","timestamp":1500000000.0,
+            "certificate":null,"signature":null,"agent_name":null,"username":null,"crypto":null,
+            "msg":{"x":null},"headers":null,"source_name":"datanommer","source_version":"1.5.0",
+            "users":[],"packages":[]}"#;
+        assert_eq!(content(sent), content(row));
+        assert_ne!(content(sent), content(&row.replace(r#""msg":{"x":null}"#, r#""msg":{}"#)));
+        let named = sent.replace(r#""i":3"#, r#""username":"u""#);
+        assert_eq!(content(&named), content(row));
+        let modern = r#"{"body":{"x":null},"headers":{"sent-at":"2017-07-14T02:40:00.75+00:00"},
+            "id":"2017-x","priority":0,"queue":null,"topic":"a.b"}"#;
+        assert_eq!(content(&named), content(modern));
+        assert_ne!(content(&named), content(&modern.replace(r#"{"x":null}"#, r#"{"x":0}"#)));
+        // What is no message of the bus has no envelope.
+        let plain = |user: &str| {
+            content(&format!(r#"{{"topic":"t","time":1,"username":"{user}","note":{{}}}}"#))
+        };
+        assert_ne!(plain("a"), plain("b"));
     }
 
     #[test]

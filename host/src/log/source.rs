@@ -4,6 +4,7 @@
 //! (`file:/var/log/bus.ndjson?map=fedmsg`). A history is a URL too. Passwords in addresses are read but
 //! never shown.
 
+mod history;
 mod options;
 
 use std::ffi::OsStr;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use self::history::HISTORIES;
+pub use self::history::{DatagrepperOptions, HistoryKind, HistoryUrl, PostgresOptions};
 use self::options::{Options, duration, float, integer, one_of, size, time_us};
 use super::LogError;
 use super::demo::DemoParams;
@@ -24,8 +27,7 @@ use crate::config::nearest::{nearest, suggestion};
 /// Schemes of sources that are read now.
 const SCHEMES: [&str; 4] = ["file", "stdin", "demo", "http"];
 /// Schemes that are planned.
-const LATER: [&str; 7] =
-    ["zmq+tcp", "zmq", "amqp", "amqps", "datagrepper+https", "datagrepper+http", "postgres"];
+const LATER: [&str; 4] = ["zmq+tcp", "zmq", "amqp", "amqps"];
 
 /// A source of messages.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,7 +136,7 @@ impl FromStr for SourceUrl {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (scheme, rest) = scheme(text)?;
+        let (scheme, rest) = scheme(text, &SCHEMES)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut url = Self {
             kind: SourceKind::Stdin,
@@ -217,47 +219,6 @@ impl fmt::Display for SourceUrl {
     }
 }
 
-/// Where past messages can be had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryUrl {
-    /// A file of one message per line, in any order of time.
-    pub path: PathBuf,
-    /// Name of the field mapping.
-    pub map: Option<String>,
-    text: String,
-}
-
-impl HistoryUrl {
-    /// Name of the history, the same in every run.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("file:{}", self.path.display())
-    }
-}
-
-impl FromStr for HistoryUrl {
-    type Err = SourceError;
-
-    fn from_str(text: &str) -> Result<Self, SourceError> {
-        let (scheme, rest) = scheme(text)?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let bad_place = |reason: String| SourceError::BadPlace { url: redacted(text), reason };
-        if scheme != "file" {
-            let reason = format!("{scheme:?} has no past to ask for; a history is `file:PATH`");
-            return Err(bad_place(reason));
-        }
-        let options = Options::parse(text, scheme, query, &["map"])?;
-        let path = path(place).map_err(bad_place)?;
-        Ok(Self { path, map: options.text("map"), text: text.to_owned() })
-    }
-}
-
-impl fmt::Display for HistoryUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(&self.text))
-    }
-}
-
 impl From<SourceError> for LogError {
     fn from(error: SourceError) -> Self {
         let url = match &error {
@@ -274,9 +235,12 @@ impl From<SourceError> for LogError {
     }
 }
 
-/// `scheme:rest`, if the scheme is one of today's.
-fn scheme(text: &str) -> Result<(&str, &str), SourceError> {
-    let known = || SCHEMES.map(|scheme| format!("`{scheme}:`")).join(", ");
+/// `scheme:rest`, if the scheme is one of the `readable`.
+fn scheme<'a>(text: &'a str, readable: &[&str]) -> Result<(&'a str, &'a str), SourceError> {
+    let known = || {
+        let quoted: Vec<_> = readable.iter().map(|scheme| format!("`{scheme}:`")).collect();
+        quoted.join(", ")
+    };
     let is_scheme = |it: &str| {
         it.starts_with(|first: char| first.is_ascii_alphabetic())
             && it.chars().all(|it| it.is_ascii_alphanumeric() || "+-.".contains(it))
@@ -284,14 +248,22 @@ fn scheme(text: &str) -> Result<(&str, &str), SourceError> {
     let Some((scheme, rest)) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
         return Err(SourceError::NoScheme { url: redacted(text), known: known() });
     };
-    if SCHEMES.contains(&scheme) {
+    if readable.contains(&scheme) {
         return Ok((scheme, rest));
     }
     let (url, scheme) = (redacted(text), scheme.to_owned());
+    if HISTORIES.contains(&scheme.as_str()) {
+        let reason = "it is a history, not a source: give it with --history".to_owned();
+        return Err(SourceError::BadPlace { url, reason });
+    }
+    if SCHEMES.contains(&scheme.as_str()) {
+        let reason = format!("{scheme:?} has no past to ask for; a history is one of {}", known());
+        return Err(SourceError::BadPlace { url, reason });
+    }
     if LATER.contains(&scheme.as_str()) || scheme == "https" {
         return Err(SourceError::NotInThisVersion { url, scheme, known: known() });
     }
-    let nearest = nearest(&scheme, SCHEMES.into_iter().chain(LATER)).map(str::to_owned);
+    let nearest = nearest(&scheme, readable.iter().copied().chain(LATER)).map(str::to_owned);
     Err(SourceError::UnknownScheme { url, scheme, known: known(), nearest })
 }
 
@@ -326,29 +298,24 @@ fn ingest_name(place: &str) -> Result<String, String> {
     Ok(place.to_owned())
 }
 
-/// The address without what stands between `//` and `@`, and without secret options.
+/// The address without what stands between `//` and the last `@`, and without secret options. Passwords may
+/// hold any character, so that all before an `@` may be one; file names hold none.
 pub(crate) fn redacted(text: &str) -> String {
-    let (base, query) = match text.split_once('?') {
-        Some((base, query)) => (base, Some(query)),
-        None => (text, None),
+    let login = match text.find("//").filter(|_| !text.starts_with("file:")) {
+        Some(at) => text[at + 2..].rfind('@').map(|end| at + 2..at + 2 + end),
+        None => None,
     };
-    let mut shown = base.to_owned();
-    if let Some(start) = base.find("//").map(|at| at + 2) {
-        let end = base[start..].find('/').map_or(base.len(), |at| start + at);
-        if let Some(at) = base[start..end].rfind('@') {
-            shown.replace_range(start..start + at, "***");
-        }
+    let mut shown = text.to_owned();
+    if let Some(login) = login {
+        shown.replace_range(login, "***");
     }
-    if let Some(query) = query {
-        let secret = ["password", "token", "secret", "key"];
-        let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((name, _)) if secret.iter().any(|it| name.contains(it)) => format!("{name}=***"),
-            _ => part.to_owned(),
-        });
-        shown.push('?');
-        shown.push_str(&parts.collect::<Vec<_>>().join("&"));
-    }
-    shown
+    let Some((base, query)) = shown.split_once('?') else { return shown };
+    let secret = ["password", "token", "secret", "key"];
+    let parts = query.split('&').map(|part| match part.split_once('=') {
+        Some((name, _)) if secret.iter().any(|it| name.contains(it)) => format!("{name}=***"),
+        _ => part.to_owned(),
+    });
+    format!("{base}?{}", parts.collect::<Vec<_>>().join("&"))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub(crate) fn manifest(ident: &str) -> StatManifest {
         config: serde_json::Value::Null,
         restore: false,
         max_rows: None,
+        layout: serde_json::Value::Null,
     }
 }
 
@@ -87,6 +88,12 @@ impl MemoryRows {
     /// Has one view definition more.
     pub(crate) fn with_view(mut self, view: serde_json::Value) -> Self {
         self.manifest.views.push(view);
+        self
+    }
+
+    /// Has a layout.
+    pub(crate) fn with_layout(mut self, layout: serde_json::Value) -> Self {
+        self.manifest.layout = layout;
         self
     }
 

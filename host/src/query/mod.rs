@@ -9,6 +9,7 @@ mod agg;
 pub mod catalog;
 pub mod computed;
 mod cursor;
+mod event_time;
 mod facets;
 pub mod filter;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use std::hash::{Hash, Hasher};
 use self::join::Join;
 use self::scan::Scan;
 use super::cursor::Cursor;
+use super::event_time;
 use super::params::{ParamError, Query, quoted};
 use super::run::{Limits, QueryError};
 use super::shape::ModelShape;
@@ -67,6 +68,8 @@ impl<'a> Selection<'a> {
                 (ModelShape::owned(joined), Some(join))
             }
         };
+        let of_events = event_time::adapt(query, &shape, models[plan.model].model.index.as_deref());
+        let query = of_events.as_ref().unwrap_or(query);
         let (columns, chosen) = projection(&shape, query)?;
         let mut scan = Scan::new(snapshot, plan.model, shape, join, query, limits)?;
         let limit = query.limit.unwrap_or(u64::MAX);

@@ -100,7 +100,7 @@ impl<'a> ModelShape<'a> {
     }
 
     /// Decodes a key and appends its cells.
-    pub(super) fn key_cells(&self, key: &[u8], cells: &mut Vec<Value>) -> Result<(), DecodeError> {
+    pub(crate) fn key_cells(&self, key: &[u8], cells: &mut Vec<Value>) -> Result<(), DecodeError> {
         let windowed = self.model.window_s.is_some();
         let (window, dims) = encoding::decode_key(windowed, &self.model.dimensions, key)?;
         if let (Some(start_us), Some(TimeColumn::Window { shown_after_us })) = (window, self.time) {
@@ -111,7 +111,7 @@ impl<'a> ModelShape<'a> {
     }
 
     /// Decodes a row's value and appends its cells.
-    pub(super) fn value_cells(
+    pub(crate) fn value_cells(
         &self,
         value: &[u8],
         cells: &mut Vec<Value>,

@@ -30,15 +30,17 @@ pub struct Table {
 }
 
 impl Table {
-    /// Returns the columns in the order of CSV: the time column first, then by name, as statscache
-    /// wrote them. Columns the query named stay as they were named.
+    /// Returns the columns in the order of CSV: the time column or the event's `timestamp` first, then by
+    /// name, as statscache wrote them. Columns the query named stay as they were named.
     #[must_use]
     pub fn csv_order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
         if !self.chosen {
             order.sort_by_key(|&at| {
                 let column = &self.columns[at];
-                (at != 0 || column.kind != ValueKind::Time, column.name.as_str())
+                let is_time =
+                    column.kind == ValueKind::Time && (at == 0 || column.name == "timestamp");
+                (!is_time, column.name.as_str())
             });
         }
         order

@@ -25,6 +25,7 @@ use crate::host::HostError;
 use crate::loader::Loaded;
 use crate::log::coverage::Coverage;
 use crate::log::file::{FileLog, FileOptions, Folded};
+use crate::log::history::History;
 use crate::log::ingest::{Ingest, IngestLimits};
 use crate::log::journal::{Journal, JournalOptions};
 use crate::log::seam::SeamIndex;
@@ -57,6 +58,7 @@ pub(crate) struct Sources {
     sinks: BTreeMap<String, Arc<Ingest>>,
     feeders: Vec<feed::Feeder>,
     fetches: Vec<fills::Fetch>,
+    history: Option<Arc<dyn History>>,
     seam: Arc<SeamIndex>,
     journals: Vec<needs::Covered>,
     stopping: Arc<AtomicBool>,
@@ -78,6 +80,7 @@ impl Sources {
             sinks: BTreeMap::new(),
             feeders: Vec::new(),
             fetches: Vec::new(),
+            history: None,
             seam: SeamIndex::new(),
             journals: Vec::new(),
             stopping: Arc::new(AtomicBool::new(false)),
@@ -104,7 +107,7 @@ impl Sources {
         url: &SourceUrl,
         stats: &BTreeMap<String, StatStore>,
     ) -> Result<(), HostError> {
-        let mapping = mapping(options, url.map.as_deref())?;
+        let mapping = mapping(&options.mappings, url.map.as_deref())?;
         if let SourceKind::File(path) = &url.kind {
             let state_folder = options.data.join("logs");
             let folded = folded(stats, FileLog::stored_id(path, &state_folder)?);
@@ -197,7 +200,7 @@ impl Sources {
             let (seam, stopping) = (Arc::clone(&self.seam), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("fetch".into())
-                .spawn(move || fills::run(fetches, &seam, &stopping))
+                .spawn(move || fills::run(fetches, &seam, fills::Patience::default(), &stopping))
                 .map_err(thread)?;
             self.others.lock().push(spawned);
         }
@@ -226,6 +229,9 @@ impl Sources {
     /// Stops feeding and fetching; what was accepted is in the journals.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        if let Some(history) = &self.history {
+            history.stop();
+        }
         for thread in std::mem::take(&mut *self.others.lock()) {
             thread.thread().unpark();
             let _ = thread.join();
@@ -275,12 +281,15 @@ fn note_coverage(
 }
 
 /// The mapping of this name: built in, or the configuration's.
-fn mapping(options: &SourceOptions, name: Option<&str>) -> Result<Mapping, HostError> {
+pub(crate) fn mapping(
+    mappings: &BTreeMap<String, Mapping>,
+    name: Option<&str>,
+) -> Result<Mapping, HostError> {
     let name = name.unwrap_or("auto");
-    let known = options.mappings.get(name).cloned().or_else(|| Mapping::named(name));
+    let known = mappings.get(name).cloned().or_else(|| Mapping::named(name));
     known.ok_or_else(|| {
         let mut names = vec!["auto", "fedmsg", "plain"];
-        names.extend(options.mappings.keys().map(String::as_str));
+        names.extend(mappings.keys().map(String::as_str));
         HostError::NoMapping { name: name.to_owned(), known: names.join(", ") }
     })
 }
@@ -296,7 +305,7 @@ fn folded(stats: &BTreeMap<String, StatStore>, log: Option<LogId>) -> Folded {
 }
 
 /// A source's name as the name of a folder.
-fn folder_name(source: &str) -> String {
+pub(crate) fn folder_name(source: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let hash = xxhash_rust::xxh3::xxh3_64(source.as_bytes()) as u32;
     format!("{}-{hash:08x}", source.chars().map(plain).take(64).collect::<String>())

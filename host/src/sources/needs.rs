@@ -92,7 +92,8 @@ pub(super) fn needs(
         if record.is_some() {
             filled.extend(accounts.retired.folded_by(ident));
         }
-        let span = from_us.unwrap_or(0).max(0)..now;
+        // Senders whose clocks are ahead may have sent before anybody listened.
+        let span = from_us.unwrap_or(0).max(0)..now.saturating_add(settle_us);
         let missing = accounts.journals.iter().flat_map(|covered| {
             let kept_us = match record {
                 Some(_) => i64::MIN,

@@ -7,6 +7,7 @@
 //! The layout is written in `docs/store-format.md`.
 
 mod aside;
+mod base;
 mod bulk;
 mod changes;
 mod chunks;
@@ -43,6 +44,7 @@ mod tuning;
 
 pub use self::sled::SledStore;
 pub use aside::{Aside, Renewed};
+pub use base::{BaseError, BaseRows, activate};
 pub use commit::CommitReport;
 pub use cut::KeyBounds;
 pub(crate) use database::tree_name;

@@ -1,4 +1,4 @@
-//! How much is going on: messages in all, by category, by topic and by user, statscache's idents
+//! How much is going on: messages in all, by category, topic, user and package, with statscache's idents
 //! and columns (`volume-by-category-1d` and the like).
 //!
 //! Input: every message. Model: one row for each window and group that had a message, memory
@@ -8,12 +8,13 @@
 //! Each is there for windows of 1 s, 5 s, 15 s, 1 min, 1 h and 1 day.
 
 mod category;
+mod package;
 mod topic;
 mod total;
 mod user;
-mod who;
 
 pub use category::ByCategory;
+pub use package::ByPackage;
 pub use topic::ByTopic;
 pub use total::Total;
 pub use user::ByUser;
@@ -45,4 +46,10 @@ export_plugin!(
     ByUser<60>,
     ByUser<3600>,
     ByUser<86_400>,
+    ByPackage<1>,
+    ByPackage<5>,
+    ByPackage<15>,
+    ByPackage<60>,
+    ByPackage<3600>,
+    ByPackage<86_400>,
 );

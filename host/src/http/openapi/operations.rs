@@ -212,9 +212,12 @@ pub(in crate::http) fn schema(subject: &Subject<'_>) -> Json {
 }
 
 pub(in crate::http) fn layout(subject: &Subject<'_>) -> Json {
-    let answer = complete(one("Whatever its plugin says.", "application/json", json!({})));
+    let mut answer = complete(one("Whatever its plugin says.", "application/json", json!({})));
+    answer["content"][JSONP] = json!({ "schema": { "type": "string" } });
+    let mut parameters = place(subject);
+    parameters.extend(named(&["callback"]));
     let problems = ["400", "404", "406"];
-    operation(&titled(subject, "hints how to show it"), place(subject), answer, &problems)
+    operation(&titled(subject, "hints how to show it"), parameters, answer, &problems)
 }
 
 pub(in crate::http) fn view(subject: &Subject<'_>) -> Json {

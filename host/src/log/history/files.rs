@@ -163,6 +163,7 @@ impl History for FileHistory {
                         from_us: span_us.start,
                         to_us: span_us.end,
                         reason: format!("{name} is damaged after {at} bytes of text: {error}"),
+                        again: None,
                     });
                     page.next = Cursor(format!("0:{name}\u{0}"));
                     return Ok(page);

@@ -13,6 +13,9 @@ use crate::log::seam::{Known, SeamIndex};
 use crate::log::segment::{Entries, Match};
 use crate::project::{Limits, envelope};
 
+/// More holes than that, and it is the history that is one.
+const MAX_HOLES: usize = 1000;
+
 /// How patient fetching is.
 #[derive(Clone, Copy, Debug)]
 pub struct FillOptions {
@@ -64,6 +67,9 @@ pub enum FillError {
     /// The history did not answer, however often it was asked.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// All else was fetched, but so many parts are still not given.
+    #[error("{0} parts are not given")]
+    Holes(usize),
     /// The fill cannot be written, or a log at the seam not be read.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -74,8 +80,10 @@ pub enum FillError {
 /// Each page is made durable together with the cursor behind it. `progress` is called after each page.
 /// Setting `stop` ends the run after the page at hand.
 ///
+/// At the end the holes that can be asked for again are, once each.
+///
 /// # Errors
-/// [`FillError`]. A fill whose history did not answer is marked failed; it may be run again.
+/// [`FillError`]. A fill whose history did not answer, or has holes, is marked failed; it may be run again.
 pub fn run_fill(
     history: &dyn History,
     fill: &Arc<Fill>,
@@ -113,7 +121,10 @@ pub fn run_fill(
         });
         for page in pages {
             let page = page?;
-            take(&page, history, fill, seam, &options.limits, &mut done)?;
+            if stop.load(Ordering::Relaxed) {
+                return Err(FillError::Stopped);
+            }
+            take(&page, None, history, fill, seam, &options.limits, &mut done)?;
             progress(&done);
             if page.done {
                 return Ok(());
@@ -124,10 +135,12 @@ pub fn run_fill(
         }
         Err(FillError::Stopped)
     });
+    let result =
+        result.and_then(|()| close_holes(history, fill, seam, &options.limits, &mut done, stop));
     seam.forget_tables();
     match &result {
         Ok(()) => fill.set_state(FillState::Complete)?,
-        Err(FillError::History(error)) => {
+        Err(error @ (FillError::History(_) | FillError::Holes(_))) => {
             fill.set_state(FillState::Failed { at_us: now_us(), reason: error.to_string() })?;
         }
         Err(_) => {}
@@ -144,25 +157,64 @@ fn ask(
     stop: &AtomicBool,
 ) -> Result<Page, FillError> {
     let mut pause = options.pause;
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         if stop.load(Ordering::Relaxed) {
             return Err(FillError::Stopped);
         }
         match history.fetch(fill.span_us(), cursor) {
-            Ok(page) => return Ok(page),
+            Ok(page) => {
+                fill.note_trouble(None);
+                return Ok(page);
+            }
+            Err(HistoryError::Early { until_us, .. }) => {
+                let left_us = u64::try_from(until_us.saturating_sub(now_us())).unwrap_or(0);
+                // The clock of the host may be set meanwhile.
+                rest(Duration::from_micros(left_us + 1).min(options.longest_pause), stop);
+                continue;
+            }
             Err(HistoryError::Unavailable { reason, .. }) if attempt < options.attempts => {
                 tracing::warn!(
                     history = history.url(),
                     attempt,
                     "asking again in {pause:?}: {reason}"
                 );
+                fill.note_trouble(Some(reason));
             }
             Err(error) => return Err(error.into()),
         }
+        attempt += 1;
         rest(pause, stop);
         pause = (pause * 2).min(options.longest_pause);
     }
-    Err(FillError::Stopped)
+}
+
+/// Asks once for each hole that may be given now.
+fn close_holes(
+    history: &dyn History,
+    fill: &Fill,
+    seam: &SeamIndex,
+    limits: &Limits,
+    done: &mut FillProgress,
+    stop: &AtomicBool,
+) -> Result<(), FillError> {
+    let mut open = 0;
+    for hole in fill.header().holes {
+        let Some(again) = &hole.again else { continue };
+        let answer = history.fetch(fill.span_us(), again);
+        if stop.load(Ordering::Relaxed) {
+            return Err(FillError::Stopped);
+        }
+        match answer {
+            Ok(page) if page.holes.is_empty() => {
+                take(&page, Some(again), history, fill, seam, limits, done)?;
+                fill.close_holes()?;
+                tracing::info!(history = history.url(), "a hole is closed: {}", hole.reason);
+            }
+            Ok(_) | Err(_) => open += 1,
+        }
+    }
+    if open > 0 { Err(FillError::Holes(open)) } else { Ok(()) }
 }
 
 fn rest(pause: Duration, stop: &AtomicBool) {
@@ -175,15 +227,20 @@ fn rest(pause: Duration, stop: &AtomicBool) {
     }
 }
 
-/// Writes what no log holds of a page, and the cursor behind it.
+/// Writes what no log holds of a page, and the cursor behind it, or which hole it closes.
 fn take(
     page: &Page,
+    closes: Option<&Cursor>,
     history: &dyn History,
     fill: &Fill,
     seam: &SeamIndex,
     limits: &Limits,
     progress: &mut FillProgress,
 ) -> Result<(), FillError> {
+    if !page.holes.is_empty() && fill.header().holes.len() >= MAX_HOLES {
+        let (url, reason) = (history.url().to_owned(), format!("it has {MAX_HOLES} holes"));
+        return Err(HistoryError::Unavailable { url, reason }.into());
+    }
     for hole in &page.holes {
         tracing::warn!(history = history.url(), "a hole: {}", hole.reason);
         fill.add_hole(hole.clone())?;
@@ -209,11 +266,11 @@ fn take(
     let known = (rows.len() - new.len()) as u64;
     let rejected = rejected + page.rejected;
     let before = fill.fetched();
-    let fetched = Fetched {
-        next: page.next.clone(),
-        known: before.known + known,
-        rejected: before.rejected + rejected,
-    };
+    let next = if closes.is_some() { before.next } else { page.next.clone() };
+    let mut closed = before.closed;
+    closed.extend(closes.cloned());
+    let fetched =
+        Fetched { next, known: before.known + known, rejected: before.rejected + rejected, closed };
     fill.commit(&new, matched, fetched)?;
     crate::fault::point("fill_seam");
     drop(judge);

@@ -60,14 +60,15 @@ impl History for Rows {
     }
 }
 
-struct Host {
-    dir: tempfile::TempDir,
+pub(super) struct Host {
+    pub(super) dir: tempfile::TempDir,
     seam: Arc<SeamIndex>,
     ingest: Ingest,
-    fill: Arc<Fill>,
+    pub(super) options: FillOptions,
+    pub(super) fill: Arc<Fill>,
 }
 
-fn host() -> Host {
+pub(super) fn host() -> Host {
     let dir = tempfile::tempdir().unwrap();
     let span = SPAN;
     Fill::create(&dir.path().join("fill"), span, "test:rows", Mapping::auto(), ["a".to_owned()])
@@ -75,7 +76,7 @@ fn host() -> Host {
     reopen(dir)
 }
 
-fn reopen(dir: tempfile::TempDir) -> Host {
+pub(super) fn reopen(dir: tempfile::TempDir) -> Host {
     let seam = SeamIndex::new();
     let options =
         JournalOptions { segment: SegmentOptions { roll_bytes: 500 }, ..JournalOptions::default() };
@@ -85,23 +86,27 @@ fn reopen(dir: tempfile::TempDir) -> Host {
     let ingest = Ingest::new(journal, IngestLimits::default());
     let fill = Arc::new(Fill::open(&dir.path().join("fill")).unwrap().unwrap());
     seam.add_fill(Arc::clone(&fill));
-    Host { dir, seam, ingest, fill }
+    Host { dir, seam, ingest, options: FillOptions::default(), fill }
 }
 
 impl Host {
-    fn send(&self, message: &str) -> u64 {
+    pub(super) fn send(&self, message: &str) -> u64 {
         self.ingest.push([message.as_bytes()]).unwrap().accepted
     }
 
-    fn fetch(&self, history: &dyn History) -> Result<FillProgress, FillError> {
+    pub(super) fn fetch(&self, history: &dyn History) -> Result<FillProgress, FillError> {
         self.fetch_pages(history, u64::MAX)
     }
 
     /// Fetches as many pages, then stops.
-    fn fetch_pages(&self, history: &dyn History, pages: u64) -> Result<FillProgress, FillError> {
+    pub(super) fn fetch_pages(
+        &self,
+        history: &dyn History,
+        pages: u64,
+    ) -> Result<FillProgress, FillError> {
         let stop = AtomicBool::new(false);
         let mut last = FillProgress::default();
-        let options = FillOptions { pause: Duration::ZERO, ..FillOptions::default() };
+        let options = FillOptions { pause: Duration::ZERO, ..self.options };
         let progress = |progress: &FillProgress| {
             last = *progress;
             stop.store(progress.pages >= pages, Ordering::Relaxed);
@@ -110,7 +115,7 @@ impl Host {
         Ok(last)
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub(super) fn texts(&self) -> Vec<String> {
         let journal: &dyn Log = &**self.ingest.journal();
         let mut texts = [texts(journal), texts(&*self.fill)].concat();
         texts.sort();

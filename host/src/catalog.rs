@@ -12,7 +12,7 @@ use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::query::{
     Catalog, CompleteUntil, ComputedViews, HostStatus, PluginReport, StatState, StatStatus,
-    StatView, Status, UtcTime,
+    StatView, Status, UtcTime, Watcher,
 };
 use crate::store::{Database, Snapshot, StatStore, StoreError};
 
@@ -131,6 +131,10 @@ impl Catalog for RunningCatalog {
 
     fn plugins(&self) -> Vec<PluginReport> {
         self.reports.clone()
+    }
+
+    fn watch(&self, watcher: &Arc<dyn Watcher>) {
+        self.shared.watchers.add(watcher);
     }
 
     fn views(&self) -> Option<Arc<ComputedViews>> {

@@ -60,6 +60,13 @@ fedmsg() {
     venv fedmsg fedmsg==1.1.7 pyzmq 'cryptography<43' 'pyopenssl<24.3' 'setuptools<80'
 }
 
+# What asks the API everything that its description allows, and much that it does not.
+schemathesis() {
+    packages python3 python3-venv
+    venv schemathesis schemathesis==4.32.5 openapi-spec-validator==0.7.2
+}
+
 datagrepper
 fedora_messaging
 fedmsg
+schemathesis

@@ -195,6 +195,10 @@ fn apply(commit: Commit, log_name: impl Fn(LogId) -> String) -> Result<(), Strin
     drop(snapshot);
     store.commit(&increments, record).map_err(|error| error.to_string())?;
     drop(store);
+    // Of rows that are made beside those that are answered nobody sees anything yet.
+    if !stat.rebuilding() {
+        stat.tell_change(Some(&increments));
+    }
     metrics::counter!("statmill_commits_total").increment(1);
     Ok(())
 }

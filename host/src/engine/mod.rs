@@ -49,7 +49,7 @@ use self::worker::{Target, Work};
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
-use crate::query::{StatStatus, StatView};
+use crate::query::{StatStatus, StatView, Watchers};
 use crate::store::{Database, StatStore, StoreError};
 
 /// Batches a worker may lie behind before its lanes wait.
@@ -133,6 +133,8 @@ pub(crate) struct Shared {
     stopping: Arc<AtomicBool>,
     lanes: Arc<LaneCount>,
     faults: Arc<Faults>,
+    /// Who is told when answered rows change.
+    pub(crate) watchers: Arc<Watchers>,
     supervisor: Sender<Control>,
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
     /// What stats that were made anew could not count again, in words.
@@ -171,9 +173,10 @@ impl Engine {
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
         let (control, controls) = unbounded();
         let faults = Arc::new(Faults::default());
+        let watchers = Arc::new(Watchers::default());
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
-            let report = (&control, &faults);
+            let report = (&control, &faults, &watchers);
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
@@ -231,6 +234,7 @@ impl Engine {
             stopping,
             lanes: Arc::default(),
             faults,
+            watchers,
             supervisor: control,
             lane_threads: Mutex::default(),
             lost: Mutex::new(lost),

@@ -223,6 +223,7 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
     shared.database.sync()?;
     *stat.served.write() = store.handle();
     drop(store);
+    stat.tell_change(None);
     shared.note_completeness();
     tracing::info!(stat = stat.ident, "rebuilt rows serve");
     Ok(())

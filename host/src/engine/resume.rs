@@ -15,7 +15,7 @@ use crate::clock::now_us;
 use crate::loader::Plugin;
 use crate::log::{Log, Offset};
 use crate::project::TopicFilter;
-use crate::query::StatState;
+use crate::query::{StatState, Watchers};
 use crate::store::{Database, Span, StatRecord, StatStore, StoreError, stored_models};
 
 /// Stats this close behind the foremost are fed with it by one lane: reading twice costs more.
@@ -39,7 +39,7 @@ pub(super) fn open(
     manifest: &StatManifest,
     wanted: &[(String, FieldKind)],
     options: &EngineOptions,
-    (supervisor, faults): (&Sender<Control>, &Arc<Faults>),
+    (supervisor, faults, watchers): (&Sender<Control>, &Arc<Faults>, &Arc<Watchers>),
 ) -> Result<Arc<StatShared>, EngineError> {
     let ident = &manifest.ident;
     if let Some(stat) = stored.get_mut(ident).filter(|stat| stat.is_of(manifest)) {
@@ -104,6 +104,7 @@ pub(super) fn open(
         damage_reported: AtomicBool::new(false),
         supervisor: supervisor.clone(),
         faults: Arc::clone(faults),
+        watchers: Arc::clone(watchers),
     }))
 }
 

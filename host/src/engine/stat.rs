@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
-use statmill_plugin_api::manifest::{FieldKind, StatManifest};
+use statmill_plugin_api::encoding::BlockReader;
+use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
+use super::abi::Blocks;
 use crate::loader::Plugin;
 use crate::log::{LogId, Offset};
 use crate::project::TopicFilter;
-use crate::query::StatState;
+use crate::query::shape::ModelShape;
+use crate::query::{ChangedTimes, StatState, Watchers};
 use crate::store::{Reader, Snapshot, StatStore};
 
 /// A stat of a running host.
@@ -43,6 +46,8 @@ pub(super) struct StatShared {
     /// Where faults are reported.
     pub(super) supervisor: Sender<Control>,
     pub(super) faults: Arc<Faults>,
+    /// Who is told of changes.
+    pub(super) watchers: Arc<Watchers>,
 }
 
 /// Faults of all stats, counted.
@@ -146,6 +151,7 @@ impl StatShared {
         *self.written.write() = store.handle();
         if !beside {
             *self.served.write() = store.handle();
+            self.tell_change(None);
         }
     }
 
@@ -198,7 +204,33 @@ impl StatShared {
             health.since_us = crate::clock::now_us();
             tracing::debug!(stat = self.ident, "now {state}");
         }
+        let is_new = health.state != state;
         health.state = state;
         health.reason = reason;
+        drop(health);
+        if is_new {
+            self.watchers.tell(&self.ident, || None);
+        }
     }
+
+    /// Tells those who watch that the rows that are answered have changed: all of them, or those of
+    /// the increments `blocks`.
+    pub(super) fn tell_change(&self, blocks: Option<&Blocks>) {
+        self.watchers.tell(&self.ident, || changed_times(self.manifest.models.first()?, blocks?));
+    }
+}
+
+/// Shown times of the rows of the first model that increments change.
+fn changed_times(model: &ModelManifest, blocks: &Blocks) -> Option<ChangedTimes> {
+    let shape = ModelShape::new(model);
+    let mut times: Option<ChangedTimes> = None;
+    for (_, block) in blocks.iter().filter(|(model, _)| *model == 0) {
+        // Keys ascend, so these are the first and the last time.
+        let mut keys = BlockReader::new(block).filter_map(|row| row.ok().map(|(key, _)| key));
+        let first = keys.next()?;
+        let last = keys.last().unwrap_or(first);
+        let (from, to) = (shape.shown_time(first).ok()??, shape.shown_time(last).ok()??);
+        times = Some(times.map_or((from, to), |(a, b)| (a.min(from), b.max(to))));
+    }
+    times
 }

@@ -3,21 +3,23 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST,
-    IF_NONE_MATCH, LINK, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LINK, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{Any, CorsLayer};
 
+use super::links::Link;
 use crate::query::{CompleteUntil, Page};
-use crate::render::html::encode;
 
 const COMPLETE_UNTIL: HeaderName = HeaderName::from_static("statmill-complete-until");
 const LINK_NUMBER: HeaderName = HeaderName::from_static("x-link-number");
 const LINK_COUNT: HeaderName = HeaderName::from_static("x-link-count");
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+const STEP: HeaderName = HeaderName::from_static("statmill-step-seconds");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Lets pages of any site read every answer, and answers preflights.
@@ -25,7 +27,14 @@ pub(super) fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::OPTIONS])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, ACCEPT, IF_NONE_MATCH])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IDEMPOTENCY_KEY,
+            ACCEPT,
+            IF_NONE_MATCH,
+            LAST_EVENT_ID,
+        ])
         // Nothing depends on the origin, so caches need not tell origins apart.
         .vary([])
 }
@@ -38,7 +47,8 @@ pub(super) async fn common(request: Request, next: Next) -> Response {
     headers.insert(
         "access-control-expose-headers",
         HeaderValue::from_static(
-            "Link, X-Link-Number, X-Link-Count, X-Total-Count, ETag, Statmill-Complete-Until",
+            "Link, X-Link-Number, X-Link-Count, X-Total-Count, ETag, Statmill-Complete-Until, \
+             Statmill-Step-Seconds, Retry-After",
         ),
     );
     let is_html =
@@ -72,30 +82,9 @@ pub(super) fn describe(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
 }
 
-/// Says which page of how many rows an answer is. `address` makes the address of another page.
-pub(super) fn paging(
-    response: &mut Response<Body>,
-    page: Page,
-    total: u64,
-    address: impl Fn(u64) -> String,
-) {
-    let previous = (page.number > 1).then(|| page.number - 1);
-    let next = (page.number < page.count).then(|| page.number + 1);
-    let mut links = Vec::new();
-    let mut link = |rel: &str, number: u64| {
-        links.push(format!("<{}>; rel=\"{rel}\"", address(number)));
-    };
-    if previous.is_some() || next.is_some() {
-        link("first", 1);
-        if let Some(number) = previous {
-            link("prev", number);
-            link("previous", number);
-        }
-        if let Some(number) = next {
-            link("next", number);
-        }
-        link("last", page.count.max(1));
-    }
+/// Says which page of how many rows an answer is, and where others are.
+pub(super) fn paging(response: &mut Response<Body>, page: Page, total: u64, links: &[Link]) {
+    let links: Vec<_> = links.iter().map(ToString::to_string).collect();
     let headers = response.headers_mut();
     insert(headers, LINK, &links.join(", "));
     headers.insert(LINK_NUMBER, page.number.into());
@@ -103,7 +92,30 @@ pub(super) fn paging(
     headers.insert(TOTAL_COUNT, total.into());
 }
 
-/// Whether the client already holds what `etag` names.
+/// Says how long the windows are that stored ones were joined to.
+pub(super) fn step(response: &mut Response<Body>, step_s: Option<u64>) {
+    if let Some(step_s) = step_s {
+        response.headers_mut().insert(STEP, step_s.into());
+    }
+}
+
+/// Has browsers save an answer under a name, of which what is not plain is left out.
+pub(super) fn download(response: &mut Response<Body>, name: &str) {
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
+        .collect();
+    let disposition = format!("attachment; filename=\"{plain}\"");
+    insert(response.headers_mut(), CONTENT_DISPOSITION, &disposition);
+}
+
+/// Whether the client wants nothing if there is any answer at all.
+pub(super) fn wants_none(headers: &HeaderMap) -> bool {
+    headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes().trim_ascii() == b"*")
+}
+
+/// Whether the client already holds what `etag` names. That it wants none at all is another matter:
+/// whether there is an answer is not known before it is made.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = opaque(etag);
@@ -112,7 +124,7 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|tag| tag.trim() == "*" || opaque(tag) == wanted)
+        .any(|tag| opaque(tag) == wanted)
 }
 
 /// Returns the address of this server as the client knows it, without a slash at the end; empty
@@ -145,15 +157,6 @@ pub(super) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
             (decode(name), decode(value))
         })
         .collect()
-}
-
-/// Returns the query string of `pairs` with `page` replaced.
-pub(super) fn with_page(pairs: &[(String, String)], page: u64) -> String {
-    let kept = pairs.iter().filter(|(name, _)| name != "page");
-    kept.map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .chain(std::iter::once(format!("page={page}")))
-        .collect::<Vec<_>>()
-        .join("&")
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -17,7 +17,7 @@ use crate::clock::now_us;
 use crate::query::params::{self, flag};
 use crate::query::time::UtcTime;
 use crate::query::{CompleteUntil, Format, QueryError, StatState, StatView};
-use crate::render::html::{self, StatLine, encode};
+use crate::render::html::{self, STYLE, StatLine, encode};
 use crate::render::json;
 use crate::store::{KeyBounds, Order};
 
@@ -36,6 +36,11 @@ pub(super) async fn home(State(app): State<Arc<App>>) -> Answer {
         Ok(response)
     })
     .await?
+}
+
+/// The style sheet of every page.
+pub(super) async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
 pub(super) async fn list(
@@ -68,7 +73,7 @@ pub(super) async fn list(
         }
         let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
         let is_private = app.options.tokens.query.is_some();
-        let mut response = if headers::is_known(&request, &etag) {
+        let mut response = if headers::is_known(&request, &etag) || headers::wants_none(&request) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             ([(CONTENT_TYPE, content_type)], body).into_response()
@@ -114,7 +119,8 @@ fn lines(idents: &[&str]) -> Vec<u8> {
     body
 }
 
-fn stats(app: &App) -> Vec<(String, StatView)> {
+/// All statistics, each as of its newest commit.
+pub(super) fn stats(app: &App) -> Vec<(String, StatView)> {
     let idents = app.catalog.idents();
     idents
         .into_iter()

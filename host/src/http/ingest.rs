@@ -43,9 +43,7 @@ pub(super) async fn post(
     RawQuery(raw): RawQuery,
     request: Request,
 ) -> Answer {
-    let Path(source) = path.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
-    })?;
+    let Path(source) = path.map_err(|error| Problem::path(&error))?;
     let Some(sink) = app.catalog.ingest(&source) else {
         return Err(unknown_source(&source, &app.catalog.ingest_sources()));
     };

@@ -17,9 +17,7 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Answer {
-    let Path((log, offset)) = path.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
-    })?;
+    let Path((log, offset)) = path.map_err(|error| Problem::path(&error))?;
     let log = find(&app, &log)?;
     let at = offset.parse().map(Offset).map_err(|_| {
         Problem::param("offset", &format!("{offset:?} is not one"), "a whole number, 0 or more")

@@ -6,15 +6,20 @@
 
 mod auth;
 mod connections;
+mod events;
 mod export;
+mod facets;
 mod headers;
 mod index;
 mod ingest;
+mod links;
 mod messages;
 pub mod metrics;
 mod negotiate;
+mod openapi;
 mod problem;
 mod router;
+mod routes;
 mod rows;
 mod schema;
 mod server;
@@ -61,6 +66,14 @@ pub struct HttpOptions {
     pub max_ingests: usize,
     /// Bodies held in memory at once, bytes together; more wait.
     pub max_ingest_bytes: usize,
+    /// Streams of events open at once; more are refused.
+    pub max_streams: usize,
+    /// Changes that come faster than this are told of together.
+    pub events_every: Duration,
+    /// A stream on which nothing happens shows so often that it lives.
+    pub heartbeat: Duration,
+    /// A client that leaves events lying so long is let go.
+    pub stall_time: Duration,
     /// After a stop was asked for, answers still under way are given so long.
     pub stop_time: Duration,
     /// Threads that serve connections.
@@ -83,6 +96,10 @@ impl Default for HttpOptions {
             max_queries: 8,
             max_ingests: 32,
             max_ingest_bytes: 64 << 20,
+            max_streams: 256,
+            events_every: Duration::from_millis(100),
+            heartbeat: Duration::from_secs(15),
+            stall_time: Duration::from_secs(30),
             stop_time: Duration::from_secs(10),
             threads: 2,
             metrics: None,
@@ -98,6 +115,8 @@ struct App {
     queries: Arc<Semaphore>,
     ingests: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    hub: Arc<events::Hub>,
     /// One permit per KiB of body.
     bodies: Arc<Semaphore>,
 }

@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 `application/problem+json`: what is wrong, where, and what would be right.
 
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -59,6 +60,11 @@ impl Problem {
         }])
     }
 
+    /// A path holds what is not text.
+    pub(super) fn path(error: &PathRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
+    }
+
     /// There is no statistic of that name; those that sound alike are told.
     pub(super) fn unknown_stat(name: &str, known: &[String]) -> Self {
         Self::unknown("statistic", name, known, "/api/")
@@ -116,7 +122,10 @@ impl From<QueryError> for Problem {
                 }],
                 ..Self::new(StatusCode::BAD_REQUEST, detail)
             },
-            QueryError::TooManyRows { .. } | QueryError::TooSlow { .. } => {
+            QueryError::TooManyRows { .. }
+            | QueryError::TooSlow { .. }
+            | QueryError::TooLarge { .. }
+            | QueryError::TooManyValues { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
             QueryError::Store(ref store) if store.is_damage() => {

@@ -6,47 +6,35 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::auth::{Use, check};
 use super::problem::Problem;
-use super::{App, export, headers, index, ingest, messages, rows, schema, status, views};
-use crate::render::html::{STYLE, STYLE_PATH};
+use super::routes::ROUTES;
+use super::{App, headers};
 
 /// Everything that is answered.
 pub(super) fn router(app: Arc<App>) -> Router {
-    let guarded = |wanted| middleware::from_fn_with_state((Arc::clone(&app), wanted), guard);
-    let administration =
-        Router::new().route("/api/_export", get(export::get)).route_layer(guarded(Use::Admin));
-    let reading = Router::new()
-        .route("/", get(index::home))
-        .route("/api", get(index::redirect))
-        .route("/api/", get(index::list))
-        .route("/api/_status", get(status::status))
-        .route("/api/_messages/{log}/{offset}", get(messages::get))
-        .route("/api/{ident}", get(rows::get))
-        .route("/api/{ident}/schema", get(schema::get))
-        .route("/api/{ident}/layout", get(schema::layout))
-        .route("/api/{ident}/views/{view}", get(views::get))
-        .route("/metrics", get(status::metrics))
-        .route_layer(guarded(Use::Query));
-    let sending = Router::new()
-        .route("/ingest/{source}", post(ingest::post))
-        .layer(DefaultBodyLimit::max(app.options.max_body_bytes))
-        .route_layer(guarded(Use::Ingest));
+    let of = |access: Option<Use>| {
+        let routes = ROUTES.iter().filter(|route| route.access == access);
+        let router =
+            routes.fold(Router::new(), |router, route| router.route(route.path, (route.answer)()));
+        match access {
+            None => router,
+            Some(wanted) => router
+                .route_layer(middleware::from_fn_with_state((Arc::clone(&app), wanted), guard)),
+        }
+    };
+    let body_limit = DefaultBodyLimit::max(app.options.max_body_bytes);
     Router::new()
-        .merge(reading)
-        .merge(sending)
-        .merge(administration)
-        .route("/healthz", get(status::alive))
-        .route("/readyz", get(status::ready))
-        .route(STYLE_PATH, get(style))
+        .merge(of(None))
+        .merge(of(Some(Use::Query)))
+        .merge(of(Some(Use::Ingest)).layer(body_limit))
+        .merge(of(Some(Use::Admin)))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(measure))
@@ -77,10 +65,6 @@ async fn nothing(uri: Uri) -> Problem {
 async fn wrong_method(method: Method) -> Problem {
     let detail = format!("{method} is not possible here; the header Allow says what is");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-}
-
-async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
 /// Counts requests and their time by route, never by path: paths are strangers' and without end.

@@ -7,9 +7,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 
-use super::headers::{self, pairs, with_page};
+use super::headers;
+use super::links::Place;
 use super::negotiate::{Chosen, choose};
 use super::problem::Problem;
 use super::{Answer, App};
@@ -38,6 +39,15 @@ pub(super) fn find(app: &App, name: &str) -> Result<Found, Problem> {
     Err(Problem::unknown_stat(name, &app.catalog.idents()))
 }
 
+/// Finds a stat by its ident alone.
+pub(super) fn find_plain(app: &App, ident: &str) -> Result<Found, Problem> {
+    let found = find(app, ident)?;
+    if found.extension.is_some() {
+        return Err(Problem::unknown_stat(ident, &app.catalog.idents()));
+    }
+    Ok(found)
+}
+
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
@@ -45,48 +55,68 @@ pub(super) async fn get(
     uri: Uri,
     request: HeaderMap,
 ) -> Answer {
-    let Path(name) = path.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
-    })?;
+    let Path(name) = path.map_err(|error| Problem::path(&error))?;
     let found = find(&app, &name)?;
-    let pairs = pairs(raw.as_deref());
-    let asked = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query = params::parse(asked, crate::clock::now_us()).map_err(Problem::params)?;
+    let asked = (found.ident.as_str(), "");
+    let place = Place::new(&app, (&uri, &request), asked, found.extension, raw.as_deref());
+    let query = params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(found.extension.or(query.format), &request, &Format::ALL)?;
-
-    let etag = etag(&found, None, &query, chosen);
-    let is_private = app.options.tokens.query.is_some();
-    if headers::is_known(&request, &etag) {
-        let mut response = StatusCode::NOT_MODIFIED.into_response();
-        headers::describe(&mut response, found.view.complete_until, &etag, is_private);
-        return Ok(response);
+    let etag = etag(&found, "", &query, chosen);
+    if let Some(known) = known(&app, &found, &etag, &request) {
+        return Ok(known);
     }
-
-    let place =
-        Place { base: headers::base(app.options.base_url.as_deref(), &uri, &request), name, pairs };
     app.blocking(move |app| {
         let answer = query::run(&found.view.snapshot, &query, &app.options.limits)?;
-        let (content_type, body) = write(&found, &query, chosen, &answer, &place);
-        let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
-        headers::describe(&mut response, found.view.complete_until, &etag, is_private);
-        headers::paging(&mut response, answer.page, answer.table.total, |page| place.page(page));
-        Ok(response)
+        let body = match chosen.format {
+            Format::Html => Some(page(&found, &answer, &place).into_bytes()),
+            _ => None,
+        };
+        Ok(respond(app, &found, &query, chosen, &answer, &place, (&etag, &Format::ALL, body)))
     })
     .await?
 }
 
-/// Where the answer is, so that it can tell where its other pages are.
-struct Place {
-    base: String,
-    name: String,
-    pairs: Vec<(String, String)>,
+/// The answer to who already holds what `etag` names.
+pub(super) fn known(app: &App, found: &Found, etag: &str, request: &HeaderMap) -> Option<Response> {
+    headers::is_known(request, etag).then(|| not_modified(app, found, etag))
 }
 
-impl Place {
-    fn page(&self, page: u64) -> String {
-        let (base, name) = (&self.base, html::encode(&self.name));
-        format!("{base}/api/{name}?{}", with_page(&self.pairs, page))
+fn not_modified(app: &App, found: &Found, etag: &str) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    let is_private = app.options.tokens.query.is_some();
+    headers::describe(&mut response, found.view.complete_until, etag, is_private);
+    response
+}
+
+/// An answer in its form, with the headers of all answers of rows. `body` stands for a form that is
+/// not written from the table alone.
+pub(super) fn respond(
+    app: &App,
+    found: &Found,
+    query: &Query,
+    chosen: Chosen,
+    answer: &query::Answer,
+    place: &Place,
+    (etag, forms, body): (&str, &[Format], Option<Vec<u8>>),
+) -> Response {
+    if place.wants_none {
+        return not_modified(app, found, etag);
     }
+    let (content_type, body) = match body {
+        Some(body) => (chosen.content_type, body),
+        None => write(found, query, chosen, answer, place),
+    };
+    let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
+    let is_private = app.options.tokens.query.is_some();
+    headers::describe(&mut response, found.view.complete_until, etag, is_private);
+    let links = place.links(query, answer, forms);
+    headers::paging(&mut response, answer.page, answer.table.total, &links);
+    headers::step(&mut response, answer.step_s);
+    if query.download {
+        let name = format!("{}.{}", found.ident, chosen.format.name());
+        headers::download(&mut response, &name);
+    }
+    response
 }
 
 fn write(
@@ -100,31 +130,31 @@ fn write(
     match chosen.format {
         Format::Csv => body = csv::body(&answer.table, query.time),
         Format::Ndjson => json::lines(&answer.table, query.time, &mut body),
-        Format::Html => body = page(found, answer, place).into_bytes(),
-        Format::Json => return json_body(found, query, answer, |page| place.page(page)),
+        _ => return json_body(found, query, answer, place),
     }
     (chosen.content_type, body)
 }
 
-/// An answer as JSON, with its media type. `link` makes the address of another page.
-pub(super) fn json_body(
+/// An answer as JSON, with its media type.
+fn json_body(
     found: &Found,
     query: &Query,
     answer: &query::Answer,
-    link: impl Fn(u64) -> String,
+    place: &Place,
 ) -> (&'static str, Vec<u8>) {
     let mut body = Vec::new();
     if query.envelope {
-        let next = (answer.page.number < answer.page.count).then(|| link(answer.page.number + 1));
         let envelope = json::Envelope {
             stat: found.ident.clone(),
             model: answer.model.clone(),
             version: found.view.version.clone(),
             complete_until: found.view.complete_until.to_string(),
+            step_s: answer.step_s,
             total: answer.table.total,
             page: answer.page.number,
             pages: answer.page.count,
-            next,
+            next: place.next(query, answer),
+            cursor: answer.next.as_ref().map(ToString::to_string),
             columns: answer.table.columns.clone(),
         };
         json::enveloped(&envelope, &answer.table, query.shape, query.time, &mut body);
@@ -139,20 +169,15 @@ pub(super) fn json_body(
 
 fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
     let manifest = found.view.snapshot.manifest();
-    let ident = html::encode(&found.ident);
-    let kept = place.pairs.iter().filter(|(name, _)| name != "page" && name != "format");
-    let kept: Vec<_> = kept.cloned().collect();
-    let mut links: Vec<(&str, String)> = [("JSON", "json"), ("CSV", "csv"), ("NDJSON", "ndjson")]
-        .map(|(label, extension)| {
-            (label, format!("/api/{ident}.{extension}?{}", with_page(&kept, answer.page.number)))
-        })
-        .to_vec();
-    let address = |page| format!("/api/{ident}.html?{}", with_page(&kept, page));
+    let mut links: Vec<(&str, String)> =
+        [("JSON", Format::Json), ("CSV", Format::Csv), ("NDJSON", Format::Ndjson)]
+            .map(|(label, format)| (label, place.form(format)))
+            .to_vec();
     if answer.page.number > 1 {
-        links.push(("Previous page", address(answer.page.number - 1)));
+        links.push(("Previous page", place.page_as(Format::Html, answer.page.number - 1)));
     }
     if answer.page.number < answer.page.count {
-        links.push(("Next page", address(answer.page.number + 1)));
+        links.push(("Next page", place.page_as(Format::Html, answer.page.number + 1)));
     }
     let about = html::RowsPage {
         ident: &found.ident,
@@ -165,11 +190,11 @@ fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
     html::rows(&about, &answer.table)
 }
 
-/// Names what a query of the rows, or of a computed view, answers: changes when the rows or the question do. Weak, for compression
-/// changes the bytes.
-pub(super) fn etag(found: &Found, view: Option<&str>, query: &Query, chosen: Chosen) -> String {
+/// Names what a query answers, of the rows or of `what` else of a stat: changes when the rows or the
+/// question do. Weak, for compression changes the bytes.
+pub(super) fn etag(found: &Found, what: &str, query: &Query, chosen: Chosen) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    (&found.ident, view, query, chosen).hash(&mut hash);
+    (&found.ident, what, query, chosen).hash(&mut hash);
     if query.envelope || chosen.format == Format::Html {
         // These show it in their body, and it moves on while the rows stay.
         found.view.complete_until.hash(&mut hash);

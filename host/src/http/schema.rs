@@ -15,7 +15,7 @@ use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 use super::headers::{complete_until, pairs};
 use super::negotiate::choose;
 use super::problem::Problem;
-use super::rows::find;
+use super::rows::find_plain;
 use super::{Answer, App};
 use crate::query::params::{self, PARAMS};
 use crate::query::shape::ModelShape;
@@ -62,7 +62,8 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Answer {
-    let found = find_plain(&app, path)?;
+    let Path(ident) = path.map_err(|error| Problem::path(&error))?;
+    let found = find_plain(&app, &ident)?.view;
     let models = models(&found);
     let manifest = found.snapshot.manifest();
     let first = models.first().map(|model| model.columns.as_slice()).unwrap_or_default();
@@ -100,7 +101,8 @@ pub(super) async fn layout(
     RawQuery(raw): RawQuery,
     request: HeaderMap,
 ) -> Answer {
-    let found = find_plain(&app, path)?;
+    let Path(ident) = path.map_err(|error| Problem::path(&error))?;
+    let found = find_plain(&app, &ident)?.view;
     let pairs = pairs(raw.as_deref());
     let asked = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let query = params::parse(asked, crate::clock::now_us()).map_err(Problem::params)?;
@@ -118,17 +120,6 @@ pub(super) async fn layout(
     let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
     complete_until(&mut response, found.complete_until);
     Ok(response)
-}
-
-fn find_plain(app: &App, path: Result<Path<String>, PathRejection>) -> Result<StatView, Problem> {
-    let Path(name) = path.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the path is not text: {error}"))
-    })?;
-    let found = find(app, &name)?;
-    if found.extension.is_some() {
-        return Err(Problem::unknown_stat(&name, &app.catalog.idents()));
-    }
-    Ok(found.view)
 }
 
 /// The JSON Schema of a column's cells; `unit` and `kind` are our own words.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::connections::Connections;
+use super::events::Hub;
 use super::export::MAX_EXPORTS;
 use super::router::router;
 use super::{App, HttpOptions, ingest, metrics};
-use crate::query::Catalog;
+use crate::query::{Catalog, Watcher};
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -130,8 +131,12 @@ pub fn serve(
     let measured = options.metrics.clone();
     let (most, idle_time, stop_time) =
         (options.max_connections, options.idle_time, options.stop_time);
+    let hub = Arc::new(Hub::new());
+    catalog.watch(&(Arc::clone(&hub) as Arc<dyn Watcher>));
     let app = Arc::new(App {
         catalog,
+        hub,
+        streams: Arc::new(Semaphore::new(options.max_streams)),
         queries: Arc::new(Semaphore::new(options.max_queries.max(1))),
         ingests: Arc::new(Semaphore::new(options.max_ingests.max(1))),
         bodies: Arc::new(Semaphore::new(ingest::places(

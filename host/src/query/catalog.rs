@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::computed::ComputedViews;
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
+use super::watch::Watcher;
 use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::store::Snapshot;
@@ -42,6 +43,11 @@ pub trait Catalog: Send + Sync {
     /// plugin, as long as a query may take.
     fn views(&self) -> Option<Arc<ComputedViews>> {
         None
+    }
+    /// Has `watcher` told of every change from now on, for as long as it lives. Where nothing ever
+    /// changes there is nothing to tell.
+    fn watch(&self, watcher: &Arc<dyn Watcher>) {
+        let _ = watcher;
     }
 }
 

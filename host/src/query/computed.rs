@@ -232,7 +232,12 @@ pub(crate) fn find(manifest: &StatManifest, name: &str) -> Result<ComputedView, 
 
 /// The part of a query that selects the rows to compute over: the rest is about the answer.
 fn selecting(view: &ComputedView, query: &Query) -> Result<Query, QueryError> {
-    let given = [("model", query.model.is_some()), ("columns", query.columns.is_some())];
+    let given = [
+        ("model", query.model.is_some()),
+        ("columns", query.columns.is_some()),
+        ("agg", query.agg.is_some()),
+        ("cursor", query.cursor.is_some()),
+    ];
     let refused = given.iter().filter(|(_, given)| *given).map(|(param, _)| ParamError {
         param: (*param).to_owned(),
         reason: "is the view's own business".to_owned(),
@@ -248,6 +253,8 @@ fn selecting(view: &ComputedView, query: &Query) -> Result<Query, QueryError> {
         sort: query.sort.clone(),
         start_us: query.start_us,
         stop_us: query.stop_us,
+        step_s: query.step_s,
+        points: query.points,
         limit: query.limit,
         conditions: query.conditions.clone(),
         ..Query::default()
@@ -296,5 +303,5 @@ fn page(
         total,
         chosen: true,
     };
-    Ok(Answer { model, table, page })
+    Ok(Answer { model, step_s: None, table, page, next: None })
 }

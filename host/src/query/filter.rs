@@ -28,10 +28,12 @@ pub enum Operator {
     In,
     /// The text contains this text.
     Contains,
+    /// The text is like this pattern: `*` is any text, `?` one character.
+    Glob,
 }
 
 /// The operators' names, and what docs and errors say of them.
-const OPERATORS: &[(&str, Operator)] = &[
+pub(crate) const OPERATORS: &[(&str, Operator)] = &[
     ("eq", Operator::Eq),
     ("not", Operator::Not),
     ("gt", Operator::Gt),
@@ -40,7 +42,16 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("lte", Operator::Lte),
     ("in", Operator::In),
     ("contains", Operator::Contains),
+    ("glob", Operator::Glob),
 ];
+
+impl Operator {
+    /// Whether cells of a kind can be compared in this way.
+    pub(crate) fn is_for(self, kind: ValueKind) -> bool {
+        let is_text = matches!(kind, ValueKind::Text | ValueKind::Json);
+        !matches!(self, Self::Contains | Self::Glob) || is_text
+    }
+}
 
 /// One filter as it was asked for, not yet held against a model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,7 +100,7 @@ impl Condition {
             _ => vec![&self.value],
         };
         let values = match operator {
-            Operator::Contains if !matches!(kind, ValueKind::Text | ValueKind::Json) => {
+            _ if !operator.is_for(kind) => {
                 return Err(ParamError {
                     param: self.name.clone(),
                     reason: format!("column {} holds no text", columns[column].name),
@@ -165,6 +176,12 @@ impl Filter {
                 }
                 _ => false,
             },
+            Operator::Glob => match (cell, &self.values[0]) {
+                (Value::Text(cell) | Value::Json(cell), Value::Text(glob) | Value::Json(glob)) => {
+                    is_like(cell, glob)
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -190,7 +207,7 @@ pub(super) fn narrow(
             Operator::Gte => (Some(time_us), None),
             Operator::Lt => (None, Some(time_us.saturating_sub(1))),
             Operator::Lte => (None, Some(time_us)),
-            Operator::Not | Operator::Contains => return true,
+            Operator::Not | Operator::Contains | Operator::Glob => return true,
         };
         start = start.max(from);
         stop = match (stop, to) {
@@ -200,6 +217,32 @@ pub(super) fn narrow(
         false
     });
     (start, stop)
+}
+
+/// Whether a text is like a pattern. A `*` that fails to match takes one character more, and only the
+/// last one does: what is before it matched as early as it could. So no pattern takes long.
+fn is_like(text: &str, glob: &str) -> bool {
+    let (mut text, mut glob) = (text.chars(), glob.chars());
+    let mut retry = None;
+    loop {
+        let here = (text.clone(), glob.clone());
+        match (text.next(), glob.next()) {
+            (_, Some('*')) => {
+                text = here.0;
+                retry = Some((text.clone(), glob.clone()));
+            }
+            (Some(_), Some('?')) => {}
+            (Some(character), Some(wanted)) if character == wanted => {}
+            (None, None) => return true,
+            _ => {
+                let Some((again, after)) = &mut retry else { return false };
+                if again.next().is_none() {
+                    return false;
+                }
+                (text, glob) = (again.clone(), after.clone());
+            }
+        }
+    }
 }
 
 /// Compares a cell with a value of the same column's kind; null compares with nothing.
@@ -251,9 +294,33 @@ mod tests {
     }
 
     #[test]
+    fn a_glob_is_like_whole_texts() {
+        for (text, glob) in [
+            ("", ""),
+            ("", "*"),
+            ("zoë", "zo?"),
+            ("zoë", "*"),
+            ("a.b.c", "a.*.c"),
+            ("aXbXc", "*X*"),
+            ("abcabc", "*abc"),
+            ("a*", "a*"),
+            ("aab", "*a?"),
+        ] {
+            assert!(is_like(text, glob), "{text} {glob}");
+        }
+        for (text, glob) in
+            [("", "?"), ("ab", "a"), ("ab", "b"), ("abc", "a*b"), ("zoë", "zo??"), ("a", "A")]
+        {
+            assert!(!is_like(text, glob), "{text} {glob}");
+        }
+        let hostile = format!("{}b", "*a".repeat(2_000));
+        assert!(!is_like(&"a".repeat(4_000), &hostile));
+    }
+
+    #[test]
     fn null_passes_only_not() {
         assert!(admits("user__not", "ann", Value::Null));
-        for operator in ["eq", "gt", "gte", "lt", "lte", "in", "contains"] {
+        for operator in ["eq", "gt", "gte", "lt", "lte", "in", "contains", "glob"] {
             assert!(!admits(&format!("user__{operator}"), "", Value::Null), "{operator}");
         }
     }

@@ -8,10 +8,32 @@ use std::sync::Arc;
 use statmill_plugin_api::aggregate::{Count, MeasureOptions, Stamp3, State};
 use statmill_plugin_api::encoding::{BlockWriter, Value, encode_key};
 use statmill_plugin_api::manifest::{
-    Aggregator, Dimension, Measure, ModelManifest, Stamp, StatManifest, ValueKind,
+    Aggregator, Dimension, Measure, ModelManifest, Rollup, Stamp, StatManifest, ValueKind,
 };
 
 use crate::store::{Database, Snapshot, StatRecord, Tuning};
+
+/// A stat without models.
+pub(crate) fn manifest(ident: &str) -> StatManifest {
+    StatManifest {
+        ident: ident.to_owned(),
+        title: format!("Title of {ident}"),
+        summary: String::new(),
+        description: String::new(),
+        model_version: 1,
+        fold_version: 0,
+        topics: Vec::new(),
+        fields: Vec::new(),
+        interval_s: None,
+        backlog_delta_s: None,
+        models: Vec::new(),
+        views: Vec::new(),
+        config: serde_json::Value::Null,
+        restore: false,
+        max_rows: None,
+        layout: serde_json::Value::Null,
+    }
+}
 
 /// One model of counts.
 #[derive(Clone)]
@@ -41,25 +63,20 @@ impl MemoryRows {
             rollups: Vec::new(),
             index: None,
         };
-        let manifest = StatManifest {
-            ident: ident.to_owned(),
-            title: format!("Title of {ident}"),
-            summary: String::new(),
-            description: String::new(),
-            model_version: 1,
-            fold_version: 0,
-            topics: Vec::new(),
-            fields: Vec::new(),
-            interval_s: None,
-            backlog_delta_s: None,
-            models: vec![model],
-            views: Vec::new(),
-            config: serde_json::Value::Null,
-            restore: false,
-            max_rows: None,
-            layout: serde_json::Value::Null,
-        };
+        let manifest = StatManifest { models: vec![model], ..manifest(ident) };
         Self { manifest, rows: BTreeMap::new() }
+    }
+
+    /// Has windows of so many seconds.
+    pub(crate) fn windows_of(mut self, seconds: u64) -> Self {
+        self.manifest.models[0].window_s = Some(seconds);
+        self
+    }
+
+    /// Has a roll-up to windows of so many seconds.
+    pub(crate) fn rolled_up_to(mut self, window_s: u64) -> Self {
+        self.manifest.models[0].rollups.push(Rollup { window_s, retention_s: None });
+        self
     }
 
     /// Has the rows indexed by `volume`.
@@ -83,7 +100,8 @@ impl MemoryRows {
     /// Adds a row; `time_us` is the window's end as it is shown.
     pub(crate) fn add(&mut self, time_us: Option<i64>, dimensions: &[Value], volume: u64) {
         let mut key = Vec::new();
-        encode_key(time_us.map(|time_us| time_us - 1_000_000), dimensions, &mut key);
+        let window_us = self.manifest.models[0].window_s.unwrap_or(0) as i64 * 1_000_000;
+        encode_key(time_us.map(|time_us| time_us - window_us), dimensions, &mut key);
         let mut count = Count::default();
         count.add(Stamp3::default(), volume, &MeasureOptions::DEFAULT);
         let mut value = Vec::new();
@@ -93,6 +111,15 @@ impl MemoryRows {
 
     /// The rows as a store in memory gives them.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.committed(None)
+    }
+
+    /// The same, and then those of windows that begin before `floor_us` are dropped.
+    pub(crate) fn snapshot_above(&self, floor_us: i64) -> Arc<Snapshot> {
+        self.committed(Some(floor_us))
+    }
+
+    fn committed(&self, floor_us: Option<i64>) -> Arc<Snapshot> {
         let mut block = BlockWriter::new();
         for (key, value) in &self.rows {
             block.push(key, value);
@@ -100,6 +127,10 @@ impl MemoryRows {
         let database = Database::in_memory(Tuning::default()).unwrap();
         let mut stat = database.open_stat(&self.manifest).unwrap();
         stat.commit(&[(0, block.into_bytes())], StatRecord::default()).unwrap();
+        if let Some(floor_us) = floor_us {
+            let record = StatRecord { floors_us: vec![Some(floor_us)], ..StatRecord::default() };
+            stat.commit(&[], record).unwrap();
+        }
         stat.snapshot()
     }
 }

@@ -5,9 +5,12 @@
 //! back is written by [`crate::render`]. What can be asked at all is a [`Catalog`]. Nothing in here
 //! knows HTTP, the store's layout, or how a plugin is called.
 
+mod agg;
 pub mod catalog;
 pub mod computed;
+mod cursor;
 mod event_time;
+mod facets;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -21,10 +24,14 @@ mod sort;
 pub mod status;
 mod table;
 pub mod time;
+mod watch;
 
 pub use crate::store::Order;
+pub use agg::Agg;
 pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
 pub use computed::{Compute, ComputeError, ComputedView, ComputedViews, GivenUp, computed_views};
+pub use cursor::Cursor;
+pub use facets::facets;
 pub use params::{Format, ParamError, Query, Shape, TimeStyle};
 pub use run::{Answer, Limits, Page, QueryError, run};
 pub use select::Selection;
@@ -36,3 +43,4 @@ pub use status::{
 };
 pub use table::{Column, Table};
 pub use time::UtcTime;
+pub use watch::{ChangedTimes, Watcher, Watchers};

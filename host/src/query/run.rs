@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use statmill_plugin_api::encoding::DecodeError;
 
+use super::cursor::Cursor;
 use super::params::{ParamError, Query};
 use super::select::Selection;
 use super::table::Table;
@@ -63,10 +64,14 @@ impl Clock {
 pub struct Answer {
     /// Name of the model asked.
     pub model: String,
+    /// Seconds of the windows, where stored ones were joined.
+    pub step_s: Option<u64>,
     /// The rows of the page.
     pub table: Table,
     /// Which page it is.
     pub page: Page,
+    /// The place behind its last row, if there are rows behind it.
+    pub next: Option<Cursor>,
 }
 
 /// The place of a page among all of them.
@@ -81,7 +86,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page of `total` rows that a query asks for, and how many rows lie before it.
+    /// The page of `total` rows that a query asks for, and how many rows lie before it. Of a query with
+    /// a cursor: the page that it would be, and no rows.
     pub(super) fn of(
         query: &Query,
         total: u64,
@@ -91,7 +97,12 @@ impl Page {
             .rows_per_page
             .unwrap_or(limits.default_rows_per_page)
             .clamp(1, limits.max_rows_per_page.max(1));
-        let page = Self { number: query.page, count: total.div_ceil(rows_per_page), rows_per_page };
+        let count = total.div_ceil(rows_per_page);
+        if let Some(cursor) = &query.cursor {
+            let number = cursor.given / rows_per_page + 1;
+            return Ok((Self { number, count, rows_per_page }, 0));
+        }
+        let page = Self { number: query.page, count, rows_per_page };
         // The page right after an exactly full last one is empty, as it was in statscache.
         let skip = query.page.saturating_sub(1).saturating_mul(rows_per_page);
         if skip > total {
@@ -131,6 +142,19 @@ pub enum QueryError {
          model=, or leave the filters out"
     )]
     TooSlow { max_time: Duration },
+    /// The rows of one window do not fit into memory.
+    #[error(
+        "the rows of one window take more than {} MiB; join fewer windows (a shorter step), or \
+         narrow the rows with filters",
+        .max_bytes >> 20
+    )]
+    TooLarge { max_bytes: usize },
+    /// There are more values than can be counted at once.
+    #[error(
+        "{by:?} has more than {max_values} values here, or very long ones; narrow the rows with start, \
+         stop or filters"
+    )]
+    TooManyValues { by: String, max_values: usize },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -147,6 +171,7 @@ pub enum QueryError {
 pub fn run(snapshot: &Snapshot, query: &Query, limits: &Limits) -> Result<Answer, QueryError> {
     let selection = Selection::new(snapshot, query, limits)?;
     let (page, skip) = Page::of(query, selection.total(), limits)?;
-    let table = selection.part(skip, page.rows_per_page)?;
-    Ok(Answer { model: selection.model().to_owned(), table, page })
+    let (table, next) = selection.page(skip, page.rows_per_page)?;
+    let (model, step_s) = (selection.model().to_owned(), selection.step_s());
+    Ok(Answer { model, step_s, table, page, next })
 }

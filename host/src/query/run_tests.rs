@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cursors;
+mod facets;
+mod steps;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
 //! How a model's rows read: its columns, which of them is the time, and the keys of a time.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 
 use statmill_plugin_api::aggregate;
@@ -12,7 +13,7 @@ use crate::store::KeyBounds;
 
 /// The columns of a model, and how keys and values become cells.
 pub struct ModelShape<'a> {
-    model: &'a ModelManifest,
+    model: Cow<'a, ModelManifest>,
     time: Option<TimeColumn>,
     columns: Vec<Column>,
 }
@@ -33,6 +34,15 @@ impl<'a> ModelShape<'a> {
     /// Reads the shape off a model's manifest.
     #[must_use]
     pub fn new(model: &'a ModelManifest) -> Self {
+        Self::of(Cow::Borrowed(model))
+    }
+
+    /// Reads the shape off a manifest that is not stored.
+    pub(super) fn owned(model: ModelManifest) -> Self {
+        Self::of(Cow::Owned(model))
+    }
+
+    fn of(model: Cow<'a, ModelManifest>) -> Self {
         let column = |name: &str, kind, unit: &str| Column {
             name: name.to_owned(),
             kind,
@@ -71,6 +81,11 @@ impl<'a> ModelShape<'a> {
     #[must_use]
     pub fn key_columns(&self) -> usize {
         usize::from(self.model.window_s.is_some()) + self.model.dimensions.len()
+    }
+
+    /// Which edge of its window a row shows, where it has a window.
+    pub(super) fn window_stamp(&self) -> Option<Stamp> {
+        self.model.window_s.map(|_| self.model.stamp)
     }
 
     /// Whether rows have a window.
@@ -160,6 +175,16 @@ impl<'a> ModelShape<'a> {
         (!prefix.is_empty()).then(|| KeyBounds::prefix(&prefix))
     }
 
+    /// Keys of the rows of the times from `from_us` on, and before `end_us`; all later ones where that is
+    /// the last time there is.
+    pub(super) fn range(&self, from_us: i64, end_us: i64) -> KeyBounds {
+        let end = match end_us {
+            i64::MAX => Bound::Unbounded,
+            _ => self.before(Some(end_us)),
+        };
+        KeyBounds { start: self.from(Some(from_us)), end }
+    }
+
     /// Keys of the rows of exactly one time.
     pub(super) fn at(&self, time: KeyTime) -> KeyBounds {
         match (self.time, time) {
@@ -178,7 +203,8 @@ impl<'a> ModelShape<'a> {
         Bound::Excluded(self.head(time))
     }
 
-    fn past(&self, time_us: i64) -> Bound<Vec<u8>> {
+    /// The end of the rows of a time.
+    pub(super) fn past(&self, time_us: i64) -> Bound<Vec<u8>> {
         time_us.checked_add(1).map_or(Bound::Unbounded, |next| self.before(Some(next)))
     }
 

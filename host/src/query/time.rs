@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub const ALLOWED: &str = "Unix seconds, milliseconds from 1e11 on, RFC 3339, a date, `now`, or a \
                            time relative to now such as `-7d`, `now-6h` or `-1h30m`";
 
+/// What [`span`] takes, for error texts and docs.
+pub const SPAN_ALLOWED: &str =
+    "a number of seconds, or a length such as `90s`, `15m`, `1h30m`, `7d`";
+
 const MICROS: i64 = 1_000_000;
 /// From here on a number means milliseconds: as seconds it would be the year 5138.
 const MILLIS_FROM: f64 = 1e11;
@@ -91,11 +95,31 @@ fn relative(text: &str, now_us: i64) -> Option<i64> {
         b'+' | b' ' => 1,
         _ => return None,
     };
-    now_us.checked_add(span(&text[1..])?.checked_mul(sign)?)
+    now_us.checked_add(units(&text[1..])?.checked_mul(sign)?)
+}
+
+/// Reads a length of time as [`SPAN_ALLOWED`] says, µs.
+#[must_use]
+pub fn span(text: &str) -> Option<i64> {
+    let text = text.trim();
+    match text.parse::<f64>() {
+        Ok(seconds) => {
+            let micros = (seconds * 1e6).round();
+            (0.0..9e18).contains(&micros).then_some(micros as i64)
+        }
+        Err(_) => units(text),
+    }
+}
+
+/// Reads the length of a window: one second or more, and whole seconds.
+#[must_use]
+pub fn whole_seconds(text: &str) -> Option<u64> {
+    let micros = u64::try_from(span(text)?).ok()?;
+    (micros > 0 && micros.is_multiple_of(MICROS as u64)).then_some(micros / MICROS as u64)
 }
 
 /// Length of `1d12h` and the like, µs.
-fn span(text: &str) -> Option<i64> {
+fn units(text: &str) -> Option<i64> {
     let (mut total, mut number) = (0i64, None);
     let mut rest = text;
     while let Some(first) = rest.bytes().next() {
@@ -168,6 +192,20 @@ mod tests {
         assert_eq!(parse("-7d", NOW), Some(NOW - 7 * 86_400 * MICROS));
         assert_eq!(parse("now-1h30m", NOW), Some(NOW - 5_400 * MICROS));
         assert_eq!(parse("now+500ms", NOW), Some(NOW + 500_000));
+    }
+
+    #[test]
+    fn a_length_is_seconds_or_numbers_with_units() {
+        assert_eq!(span("90"), Some(90 * MICROS));
+        assert_eq!(span("0.5"), Some(500_000));
+        assert_eq!(span("1h30m"), Some(5_400 * MICROS));
+        assert_eq!(whole_seconds("7d"), Some(604_800));
+        for text in ["", "-1", "NaN", "inf", "1e300", "h", "-1h", "1x"] {
+            assert_eq!(span(text), None, "{text}");
+        }
+        for text in ["0", "0.5", "500ms", "1.5"] {
+            assert_eq!(whole_seconds(text), None, "{text}");
+        }
     }
 
     #[test]

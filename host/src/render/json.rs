@@ -17,6 +17,9 @@ pub struct Envelope {
     pub version: String,
     /// Up to when they account for all that reached the host.
     pub complete_until: String,
+    /// Seconds of the windows, where stored ones were joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_s: Option<u64>,
     /// Rows on all pages together.
     pub total: u64,
     /// From 1 on.
@@ -25,6 +28,8 @@ pub struct Envelope {
     pub pages: u64,
     /// Address of the next page.
     pub next: Option<String>,
+    /// The place behind the last row, for the parameter `cursor`.
+    pub cursor: Option<String>,
     /// The columns of the rows.
     pub columns: Vec<Column>,
 }

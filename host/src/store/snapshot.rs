@@ -76,6 +76,12 @@ impl Snapshot {
         self.tables_of_models().get(model).map_or(0, |table| table.rows)
     }
 
+    /// Rows of windows that begin below it do not exist, µs; none = all are kept.
+    #[must_use]
+    pub fn floor_us(&self, model: usize) -> Option<i64> {
+        self.tables_of_models().get(model)?.floor_us
+    }
+
     /// Number of rows within `bounds`: from the directory, with a look into at most two pages.
     ///
     /// # Errors

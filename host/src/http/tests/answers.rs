@@ -41,7 +41,11 @@ fn a_page_in_the_middle_links_to_all_others() {
     };
     let links =
         [page(1, "first"), page(1, "prev"), page(1, "previous"), page(3, "next"), page(3, "last")];
-    assert_eq!(link, links.join(", "));
+    assert!(link.starts_with(&links.join(", ")), "{link}");
+    let csv = "<http://localhost/api/users.csv?rows_per_page=2&page=2>; rel=\"alternate\"; \
+               type=\"text/csv; charset=utf-8\"";
+    assert!(link.contains(csv), "{link}");
+    assert!(link.ends_with("<http://localhost/api/users/schema>; rel=\"describedby\""), "{link}");
 }
 
 #[test]
@@ -146,6 +150,8 @@ fn the_same_question_about_the_same_version_is_304() {
     assert_eq!((known.status, known.body.len()), (304, 0));
     assert_eq!(known.header("etag"), Some(etag.as_str()));
     assert_eq!(known.header("statmill-complete-until"), Some("2017-07-14T02:40:00Z"));
+    let any = |path: &str| fixture.ask("GET", path, &[("If-None-Match", "*")], b"").status;
+    assert_eq!((any("/api/users"), any("/api/"), any("/api/users?sort=nobody")), (304, 304, 400));
     assert_eq!(again("/api/users?limit=3").status, 200);
     assert_eq!(again("/api/users.csv?limit=2").status, 200);
     fixture.catalog.put("users", users(), 2, CompleteUntil::End);

@@ -4,8 +4,11 @@
 
 mod answers;
 mod client;
+mod events;
 mod export;
 mod ingest;
+mod openapi;
+mod questions;
 mod security;
 mod transcripts;
 
@@ -26,13 +29,15 @@ use crate::log::journal::{Journal, JournalOptions};
 use crate::project::Mapping;
 use crate::query::memory::MemoryRows;
 use crate::query::{
-    Catalog, CompleteUntil, Limits, PluginReport, StatState, StatStatus, StatView, Status,
+    Catalog, CompleteUntil, Limits, PluginReport, StatState, StatStatus, StatView, Status, Watcher,
+    Watchers,
 };
 
 /// Stats in memory, and a source `bus`.
 struct MemoryCatalog {
     stats: Mutex<BTreeMap<String, StatView>>,
     bus: Arc<Ingest>,
+    watchers: Watchers,
     _folder: TempDir,
 }
 
@@ -42,7 +47,7 @@ impl Default for MemoryCatalog {
         let options = JournalOptions::default();
         let journal = Journal::open(folder.path(), "http:bus", Mapping::auto(), options).unwrap();
         let bus = Arc::new(Ingest::new(journal, IngestLimits::default()));
-        Self { stats: Mutex::default(), bus, _folder: folder }
+        Self { stats: Mutex::default(), bus, watchers: Watchers::default(), _folder: folder }
     }
 }
 
@@ -60,6 +65,13 @@ impl MemoryCatalog {
             state: StatState::Live,
         };
         self.stats.lock().insert(ident.to_owned(), view);
+        self.watchers.tell(ident, || Some((1_000_000, commit as i64 * 1_000_000)));
+    }
+
+    /// Has a stat do something else, without a commit.
+    fn set_state(&self, ident: &str, state: StatState) {
+        self.stats.lock().get_mut(ident).unwrap().state = state;
+        self.watchers.tell(ident, || None);
     }
 }
 
@@ -96,6 +108,10 @@ impl Catalog for MemoryCatalog {
 
     fn plugins(&self) -> Vec<PluginReport> {
         Vec::new()
+    }
+
+    fn watch(&self, watcher: &Arc<dyn Watcher>) {
+        self.watchers.add(watcher);
     }
 }
 

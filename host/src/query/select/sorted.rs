@@ -6,9 +6,11 @@
 use std::cell::RefCell;
 use std::collections::BinaryHeap;
 
+use statmill_plugin_api::encoding::Value;
 use statmill_plugin_api::manifest::ValueKind;
 
-use super::{Row, Scan, to_usize};
+use super::Row;
+use super::scan::{Scan, to_usize};
 use crate::query::run::QueryError;
 use crate::store::{KeyBounds, Order, Ranked, StoreError, push_order};
 
@@ -23,6 +25,8 @@ pub(super) struct Sorting {
     kind: ValueKind,
     order: Order,
     source: Source,
+    /// The place behind which all of it begins.
+    behind: Option<Ranked>,
     /// The places that were found last: who reads part by part goes on where it was.
     block: RefCell<Block>,
 }
@@ -64,7 +68,28 @@ impl Sorting {
                 Source::Rows
             }
         };
-        Ok(Self { column, kind, order, source, block: RefCell::default() })
+        Ok(Self { column, kind, order, source, behind: None, block: RefCell::default() })
+    }
+
+    /// Begins behind a place.
+    pub(super) fn begin_behind(&mut self, mut place: Ranked) {
+        self.turn(&mut place.cell);
+        self.behind = Some(place);
+    }
+
+    /// The column's value in a row of these cells, encoded.
+    pub(super) fn cell(&self, cells: &[Value]) -> Vec<u8> {
+        let mut cell = Vec::new();
+        push_order(self.kind, &cells[self.column], &mut cell);
+        cell
+    }
+
+    /// Has the cells that are read of rows ascend whatever the order. No cell is the beginning of another
+    /// one: turned bits turn the order.
+    fn turn(&self, cell: &mut [u8]) {
+        if let (Source::Rows, Order::Desc) = (&self.source, self.order) {
+            cell.iter_mut().for_each(|byte| *byte = !*byte);
+        }
     }
 
     /// The rows at the places from `skip` on, `take` of them.
@@ -78,26 +103,29 @@ impl Sorting {
         if skip < block.start {
             *block = Block::default();
         }
-        let mut rows = Vec::new();
-        while rows.len() < to_usize(take) {
-            let place = skip + rows.len() as u64;
+        let mut found: Vec<Ranked> = Vec::new();
+        while found.len() < to_usize(take) {
+            let place = skip + found.len() as u64;
             let Some(ranked) = block.places.get(to_usize(place - block.start)) else {
                 // Who asks for more than the first block reads on, most likely to the end.
                 let most = if block.end() == 0 { skip.saturating_add(take) } else { BLOCK_ROWS };
-                let places = self.next(scan, block.places.last(), most.min(BLOCK_ROWS))?;
+                let after = block.places.last().or(self.behind.as_ref());
+                let places = self.next(scan, after, most.min(BLOCK_ROWS))?;
                 if places.is_empty() {
                     break;
                 }
                 *block = Block { start: block.end(), places };
                 continue;
             };
-            scan.clock.check(rows.len())?;
-            let value = scan.snapshot.get(scan.model, &ranked.key)?;
-            let ident = &scan.snapshot.manifest().ident;
-            let missing = || StoreError::damaged(ident, "an index names a row that is not there");
-            rows.push((ranked.key.clone(), value.ok_or_else(missing)?));
+            scan.clock.check(found.len())?;
+            found.push(ranked.clone());
         }
-        Ok(rows)
+        let keys: Vec<_> = found.iter().map(|ranked| ranked.key.as_slice()).collect();
+        let values = scan.values(&keys)?;
+        let ident = &scan.snapshot.manifest().ident;
+        let missing = || StoreError::damaged(ident, "an index names a row that is not there");
+        let rows = found.into_iter().zip(values);
+        rows.map(|(ranked, value)| Ok((ranked.key, value.ok_or_else(missing)?))).collect()
     }
 
     /// The places behind `after`, at most `most` of them.
@@ -126,26 +154,18 @@ impl Sorting {
         after: Option<&Ranked>,
         mut most: usize,
     ) -> Result<Vec<Ranked>, QueryError> {
-        let Some(bounds) = &scan.bounds else { return Ok(Vec::new()) };
         let mut least: BinaryHeap<Ranked> = BinaryHeap::new();
-        let (mut cells, mut cell, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut cells, mut bytes) = (Vec::new(), 0);
         let size = |ranked: &Ranked| ranked.cell.len() + ranked.key.len();
-        let rows = scan.snapshot.scan(scan.model, bounds, Order::Asc, 0);
-        for (read, row) in rows.enumerate() {
-            scan.clock.check(read)?;
+        for row in scan.all() {
             let row = row?;
-            if !scan.admits(&row, &mut cells)? {
-                continue;
-            }
+            cells.clear();
+            scan.shape.key_cells(&row.0, &mut cells)?;
             if cells.len() <= self.column {
                 scan.shape.value_cells(&row.1, &mut cells)?;
             }
-            cell.clear();
-            push_order(self.kind, &cells[self.column], &mut cell);
-            if self.order == Order::Desc {
-                // No cell is the beginning of another one: turned bits turn the order.
-                cell.iter_mut().for_each(|byte| *byte = !*byte);
-            }
+            let mut cell = self.cell(&cells);
+            self.turn(&mut cell);
             let here = (cell.as_slice(), row.0.as_slice());
             let was_told = after.is_some_and(|after| here <= place(after));
             let is_late =
@@ -153,7 +173,7 @@ impl Sorting {
             if was_told || is_late {
                 continue;
             }
-            let ranked = Ranked { cell: cell.clone(), key: row.0 };
+            let ranked = Ranked { cell, key: row.0 };
             bytes += size(&ranked);
             least.push(ranked);
             while least.len() > most || (bytes > BLOCK_BYTES && least.len() > 1) {
@@ -172,7 +192,8 @@ fn place(ranked: &Ranked) -> (&[u8], &[u8]) {
 /// The window whose index holds exactly the rows of `scan`, none for models without windows; `None`
 /// if there is none such.
 fn indexed_window(scan: &Scan<'_>) -> Result<Option<Option<i64>>, QueryError> {
-    let Some(bounds) = scan.bounds.as_ref().filter(|_| scan.filters.is_empty()) else {
+    let is_plain = scan.filters.is_empty() && scan.join.is_none();
+    let Some(bounds) = scan.bounds.as_ref().filter(|_| is_plain) else {
         return Ok(None);
     };
     if !scan.shape.is_windowed() {

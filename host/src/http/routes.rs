@@ -1,0 +1,83 @@
+//! Every address there is: who may ask it, what answers it, and how it is described. The router and
+//! the description of the API are made of this table, so that neither has what the other lacks.
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, get, post};
+
+use super::auth::Use;
+use super::openapi::operations::{self as describe, Describe};
+use super::{
+    App, events, export, facets, index, ingest, messages, openapi, rows, schema, status, views,
+};
+
+/// One address.
+pub(super) struct Route {
+    /// As axum and OpenAPI both write it.
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    /// None: everybody may ask it.
+    pub(super) access: Option<Use>,
+    pub(super) answer: fn() -> MethodRouter<Arc<App>>,
+    pub(super) describe: Describe,
+}
+
+const fn reading(
+    path: &'static str,
+    answer: fn() -> MethodRouter<Arc<App>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: "get", access: Some(Use::Query), answer, describe }
+}
+
+pub(super) const ROUTES: &[Route] = &[
+    reading("/", || get(index::home), describe::home),
+    reading("/api", || get(index::redirect), describe::redirect),
+    reading("/api/", || get(index::list), describe::list),
+    reading("/api/openapi.json", || get(openapi::get), describe::openapi),
+    reading("/api/events", || get(events::all), describe::all_events),
+    reading("/api/_status", || get(status::status), describe::status),
+    reading("/api/_messages/{log}/{offset}", || get(messages::get), describe::message),
+    reading("/api/{ident}", || get(rows::get), describe::rows),
+    reading("/api/{ident}/facets", || get(facets::get), describe::facets),
+    reading("/api/{ident}/events", || get(events::one), describe::events),
+    reading("/api/{ident}/schema", || get(schema::get), describe::schema),
+    reading("/api/{ident}/layout", || get(schema::layout), describe::layout),
+    reading("/api/{ident}/views/{view}", || get(views::get), describe::view),
+    reading("/metrics", || get(status::metrics), describe::metrics),
+    Route {
+        path: "/api/_export",
+        method: "get",
+        access: Some(Use::Admin),
+        answer: || get(export::get),
+        describe: describe::export,
+    },
+    Route {
+        path: "/ingest/{source}",
+        method: "post",
+        access: Some(Use::Ingest),
+        answer: || post(ingest::post),
+        describe: describe::ingest,
+    },
+    Route {
+        path: "/healthz",
+        method: "get",
+        access: None,
+        answer: || get(status::alive),
+        describe: describe::alive,
+    },
+    Route {
+        path: "/readyz",
+        method: "get",
+        access: None,
+        answer: || get(status::ready),
+        describe: describe::ready,
+    },
+    Route {
+        path: crate::render::html::STYLE_PATH,
+        method: "get",
+        access: None,
+        answer: || get(index::style),
+        describe: describe::style,
+    },
+];

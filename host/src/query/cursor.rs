@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use statmill_plugin_api::encoding::leb128;
 
 /// Raised whenever the form changes.
@@ -31,7 +32,7 @@ impl Cursor {
     /// Reads what a [`Cursor`] prints; `None` if it is something else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).ok()?;
         let (version, mut rest) = bytes.split_first()?;
         if *version != VERSION || text.len() > MAX_TEXT {
             return None;
@@ -58,7 +59,7 @@ impl fmt::Display for Cursor {
         leb128::push_u64(self.cell.len() as u64, &mut bytes);
         bytes.extend_from_slice(&self.cell);
         bytes.extend_from_slice(&self.key);
-        f.write_str(&BASE64URL_NOPAD.encode(&bytes))
+        f.write_str(&URL_SAFE_NO_PAD.encode(&bytes))
     }
 }
 
@@ -77,7 +78,7 @@ mod tests {
 
         #[test]
         fn whatever_a_client_sends_is_read_or_refused(bytes: Vec<u8>, text: String) {
-            let _ = Cursor::parse(&BASE64URL_NOPAD.encode(&bytes));
+            let _ = Cursor::parse(&URL_SAFE_NO_PAD.encode(&bytes));
             let _ = Cursor::parse(&text);
         }
     }

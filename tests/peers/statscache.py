@@ -429,17 +429,19 @@ def main():
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help=", ".join(EXPERIMENTS))
     parser.add_argument("--python27", default="python2.7")
     parser.add_argument("--work", type=Path, default=ROOT / "target" / "peers")
-    parser.add_argument("--profile", default="release", help="which build of statmill: release or debug")
+    parser.add_argument(
+        "--built", type=Path, help="folder with `statmill` and its plugin `libstatmill_volume.so`; else they are built"
+    )
     args = parser.parse_args()
     unknown = set(args.experiments) - set(EXPERIMENTS)
     if unknown:
         parser.error(f"there is no experiment {', '.join(sorted(unknown))}, only {', '.join(EXPERIMENTS)}")
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
-    flags = [] if args.profile == "debug" else ["--profile", args.profile]
-    build = ["cargo", "build", "--locked", "-p", "statmill", "-p", "statmill-volume", *flags]
-    subprocess.run(build, cwd=ROOT, check=True)
-    built = ROOT / "target" / args.profile
+    if args.built is None:
+        build = ["cargo", "build", "--locked", "--release", "-p", "statmill", "-p", "statmill-volume"]
+        subprocess.run(build, cwd=ROOT, check=True)
+    built = (args.built or ROOT / "target" / "release").resolve()
     args.statmill, args.volume = built / "statmill", built / "libstatmill_volume.so"
     install(args)
 

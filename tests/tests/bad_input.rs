@@ -266,7 +266,7 @@ fn wrong_usage_fails_with_a_message_that_names_what_would_be_right() {
         (&["--source", &absent], "there is no such file"),
         (&["--source", "ftp://host/x"], "--source: \"ftp://host/x\": there is no scheme"),
         (&["--source", "plain-path"], "a file is named `file:plain-path`"),
-        (&["--source", "zmq+tcp://host:1"], "not in this version"),
+        (&["--source", "zmq+tcp://host"], "no publisher: write `host:port`"),
         (&["--source", "http:live"], "has no end"),
         (&["--source", &unknown], "no option \"mapp\", only map"),
         (&["--source", &format!("{file}?map=mine")], "there is no mapping \"mine\", only auto"),

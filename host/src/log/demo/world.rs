@@ -127,12 +127,17 @@ impl World {
             1 => {}
             _ => {
                 let user = &self.users[self.user_picks.pick(random)];
-                put(out, format_args!("\"username\":\"{user}\","));
+                put(out, format_args!("\"username\":\"{user}\",\"users\":[\"{user}\"],"));
             }
         }
-        put(out, format_args!("\"i\":{},\"msg\":{{", id.index + 1));
         let package = self.package_picks.pick(random);
-        if matches!(topic.kind, Kind::Build | Kind::Update | Kind::Review | Kind::Push) {
+        let has_package =
+            matches!(topic.kind, Kind::Build | Kind::Update | Kind::Review | Kind::Push);
+        if has_package {
+            put(out, format_args!("\"packages\":[\"{}\"],", self.packages[package]));
+        }
+        put(out, format_args!("\"i\":{},\"msg\":{{", id.index + 1));
+        if has_package {
             let (major, minor) = (random.below(9), random.below(40));
             put(
                 out,

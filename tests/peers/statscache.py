@@ -39,15 +39,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, ask):
+def until(what, ask, wait_s=WAIT_S):
     """Asks until there is an answer."""
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + wait_s
     while time.monotonic() < end:
         answer = ask()
         if answer:
             return answer
         time.sleep(0.1)
-    raise TimeoutError(f"waited {WAIT_S} s for {what}")
+    raise TimeoutError(f"waited {wait_s} s for {what}")
 
 
 def get(url):
@@ -110,12 +110,13 @@ class Lines:
 
 
 class Faulty(http.server.BaseHTTPRequestHandler):
-    """Hands questions on to the archive; answers one page of many with a 502 of HTML, once."""
+    """Hands questions on to the archive; answers one page of many with a 502 of HTML, once to each side."""
 
     def do_GET(self):
         server = self.server
-        if "page=2" in self.path and not server.failed:
-            server.failed = True
+        asker = self.headers.get("User-Agent")
+        if "page=2" in self.path and asker not in server.failed:
+            server.failed.add(asker)
             self.answer(502, b"<html>Bad Gateway</html>", "text/html")
             return
         request = urllib.request.Request(server.archive + self.path)
@@ -154,6 +155,9 @@ class Scene:
         self.running = []
         # A little before now, so that nobody has to wait for the clock.
         self.epoch = int(time.time()) - 7200
+
+    def open(self):
+        """Starts the bus and the archive."""
         self.configure()
         self.archive = self.keep(Lines(self, "archive", f"sqlite:///{self.hub}/archive.db"))
         self.bus = self.keep(Lines(self, "publish", str(self.bus_port)))
@@ -179,6 +183,7 @@ config = {{
     "statscache.sqlalchemy.uri": "sqlite:///{self.hub}/stats.db",
     "statscache.datagrepper.endpoint": "{self.archive_url}/raw",
     "statscache.datagrepper.profile": False,
+    "datanommer.sqlalchemy.url": "sqlite:///{self.hub}/archive.db",
     "statscache.app.default_rows_per_page": 100, "statscache.app.maximum_rows_per_page": 100,
     "logging": {{"version": 1, "handlers": {{"console": {{"class": "logging.StreamHandler"}}}},
                 "loggers": {{"fedmsg": {{"level": "INFO", "handlers": ["console"]}}}}}},
@@ -217,8 +222,11 @@ config = {{
             + ["--history", f"datagrepper+{self.archive_url}/raw?settle=5s"],
         )
         flushes = self.flushes()
-        # Its producer flushes once its history has been read.
-        until("the original", lambda: self.original.ended() or self.flushes() > flushes)
+        # Its producer flushes once its history has been read: some seconds later, or never.
+        try:
+            until("the original", lambda: self.original.ended() or self.flushes() > flushes, 30)
+        except TimeoutError as never:
+            print(f"\nthe original does not start: {never}")
         said = until("statmill", lambda: list(re.finditer(r"serving (http://\S+)", self.statmill.log.read_text())))
         self.api = said[-1][1]
         until("statmill's subscription", self.is_connected)
@@ -377,7 +385,7 @@ def bad_gateway(scene):
     """350 of history, one page of which is answered with a 502 first."""
     scene.history(350)
     proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Faulty)
-    proxy.archive, proxy.failed = scene.archive_url, False
+    proxy.archive, proxy.failed = scene.archive_url, set()
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     scene.archive_url = f"http://127.0.0.1:{proxy.server_address[1]}"
     scene.configure()
@@ -449,6 +457,7 @@ def main():
     for name in args.experiments or EXPERIMENTS:
         scene = Scene(args, name)
         try:
+            scene.open()
             expected, (original, ours) = EXPERIMENTS[name](scene)
         finally:
             scene.close()

@@ -14,7 +14,7 @@ const MESSAGES: u64 = 300;
 /// Streams have no end, and have tests of their own; of statistics that differ in the length of their
 /// windows or in names alone one is enough.
 const LEFT_OUT: &str = "/events$|^/api/(activity-(elapsed|latest|packages|volume)|recent|\
-                        volume-[0-9]+[smhd]|volume-by-(category|user)-.*|\
+                        volume-[0-9]+[smhd]|volume-by-(category|package|user)-.*|\
                         volume-by-topic-([0-9]+s|1m|1h))(/.*)?$";
 
 fn installed(program: &str) -> PathBuf {

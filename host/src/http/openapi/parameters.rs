@@ -16,6 +16,11 @@ fn query(name: &str, meaning: &str, schema: Json) -> Json {
     json!({ "name": name, "in": "query", "description": meaning, "schema": schema })
 }
 
+/// A parameter without a value counts as not given: a form sends those that were not filled in.
+fn or_nothing(schema: Json) -> Json {
+    json!({ "anyOf": [schema, { "const": "" }] })
+}
+
 /// A parameter of the path.
 pub(super) fn path(name: &str, meaning: &str) -> Json {
     json!({
@@ -80,8 +85,8 @@ pub(super) fn of_rows(stat: Option<(&str, &StatView)>, without: &[&str]) -> Vec<
     let sorts: Vec<_> =
         ordered.flat_map(|column| [column.name.clone(), format!("-{}", column.name)]).collect();
     for (name, schema) in [
-        ("model", json!({ "type": "string", "enum": models })),
-        ("sort", json!({ "type": "string", "enum": sorts })),
+        ("model", or_nothing(json!({ "type": "string", "enum": models }))),
+        ("sort", or_nothing(json!({ "type": "string", "enum": sorts }))),
         (
             "columns",
             json!({
@@ -173,10 +178,7 @@ fn schema(values: &Values) -> Json {
             json!({ "type": "string", "examples": ["1h", "7d", "3600"] })
         }
         Values::Flag => flag(),
-        // A parameter without a value counts as not given.
-        Values::Pattern(pattern) => {
-            json!({ "type": "string", "pattern": format!("^$|{pattern}") })
-        }
+        Values::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
     }
 }
 
@@ -188,7 +190,8 @@ pub(super) fn components() -> Map<String, Json> {
             let same =
                 if known == name { String::new() } else { format!("The same as `{name}`: ") };
             let meaning = format!("{same}{meaning}. It takes {allowed}.");
-            components.insert((*known).to_owned(), query(known, &meaning, schema(values)));
+            let schema = or_nothing(schema(values));
+            components.insert((*known).to_owned(), query(known, &meaning, schema));
         }
     }
     for (name, meaning) in [

@@ -5,7 +5,6 @@
 //! within the [horizon](super::horizon) or in a fill; without identity it never is, except that a message
 //! fetched from history is matched one to one by content ([`super::seam`]).
 
-mod costs;
 mod group;
 
 #[cfg(test)]
@@ -27,10 +26,9 @@ use super::segment::{
     Effort, Entries, Hold, KeyEntry, Loss, Packed, Retention, SegmentLog, SegmentOptions, pack,
 };
 use super::{Log, LogError, Offset};
-use crate::clock::{now_us, thread_cpu};
+use crate::clock::now_us;
 use crate::project::Mapping;
 use crate::query::{self, LogStatus, UtcTime};
-use costs::Costs;
 use group::Group;
 
 /// Bytes of text after which a group commit takes no further request.
@@ -76,7 +74,6 @@ pub struct Journal {
     answered: Condvar,
     /// Submissions that were brought and not yet answered.
     under_way: AtomicUsize,
-    costs: Costs,
     horizon: Mutex<Horizon>,
     seam: OnceLock<Arc<SeamIndex>>,
     connections: OnceLock<Arc<Connections>>,
@@ -159,7 +156,6 @@ impl Journal {
             queue: Mutex::default(),
             answered: Condvar::new(),
             under_way: AtomicUsize::new(0),
-            costs: Costs::default(),
             horizon: Mutex::new(horizon),
             seam: OnceLock::new(),
             connections: OnceLock::new(),
@@ -173,7 +169,8 @@ impl Journal {
     pub fn append(&self, submission: Submission) -> Result<Receipt, AppendError> {
         // Only a guess at how much is going on: nothing is ordered by it.
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let answer = self.prepare(submission, self.costs.effort(others)).map_err(AppendError::Log);
+        let effort = if others == 0 { Effort::Usual } else { Effort::Hurried };
+        let answer = self.prepare(submission, effort).map_err(AppendError::Log);
         let answer = answer.and_then(|submission| self.append_prepared(submission));
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         answer
@@ -264,12 +261,8 @@ impl Journal {
     fn prepare(&self, submission: Submission, effort: Effort) -> Result<Prepared, LogError> {
         let Submission { entries, key, rejected } = submission;
         let packed = match entries.text_bytes() {
-            bytes @ PACKED_ALONE.. => {
-                let before = thread_cpu();
-                let packed =
-                    pack(&entries, effort).map_err(|source| self.log.io("pack", source))?;
-                self.costs.packed(effort, bytes, thread_cpu() - before);
-                packed
+            PACKED_ALONE.. => {
+                pack(&entries, effort).map_err(|source| self.log.io("pack", source))?
             }
             _ => Vec::new(),
         };
@@ -289,10 +282,7 @@ impl Journal {
         });
         let committed = judged.and_then(|()| {
             let blocks = group.take_blocks().map_err(|source| self.log.io("pack", source))?;
-            let bytes = blocks.iter().map(Packed::stored_bytes).sum();
-            let committed = self.log.commit_packed(blocks, &group.extras)?;
-            self.costs.synced(bytes, committed.synced_in);
-            Ok(committed)
+            self.log.commit_packed(blocks, &group.extras)
         });
         match committed {
             Ok(committed) => {

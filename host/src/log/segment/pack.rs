@@ -22,17 +22,14 @@ pub(crate) enum Effort {
     Usual,
     /// To a third of it in half the time: for when as much arrives as can be packed.
     Hurried,
-    /// Not at all: for when more arrives than can be packed.
-    AsItCame,
 }
 
 impl Effort {
-    /// zstd's level, where it is used.
-    fn level(self) -> Option<i32> {
+    /// zstd's level.
+    fn level(self) -> i32 {
         match self {
-            Self::Usual => Some(1),
-            Self::Hurried => Some(-10),
-            Self::AsItCame => None,
+            Self::Usual => 1,
+            Self::Hurried => -10,
         }
     }
 }
@@ -60,9 +57,7 @@ pub(crate) fn pack(entries: &Entries, effort: Effort) -> io::Result<Vec<Packed>>
             Some(packer) => packer,
             None => kept.insert(Packer::new()?),
         };
-        if let Some(level) = effort.level() {
-            packer.compressor.set_compression_level(level)?;
-        }
+        packer.compressor.set_compression_level(effort.level())?;
         let mut blocks = Vec::new();
         let mut start = 0;
         while start < entries.len() {
@@ -72,7 +67,7 @@ pub(crate) fn pack(entries: &Entries, effort: Effort) -> io::Result<Vec<Packed>>
                 bytes += entries.record(end).len() + 12;
                 end += 1;
             }
-            blocks.push(packer.pack(entries, start..end, effort)?);
+            blocks.push(packer.pack(entries, start..end)?);
             start = end;
         }
         Ok(blocks)
@@ -93,11 +88,6 @@ impl Packed {
             stored: Vec::new(),
         }
     }
-
-    /// What its records take on disk, hashes aside.
-    pub(crate) fn stored_bytes(&self) -> usize {
-        self.stored.len()
-    }
 }
 
 /// What packing needs, kept from block to block.
@@ -109,31 +99,24 @@ struct Packer {
 
 impl Packer {
     fn new() -> io::Result<Self> {
-        let compressor = zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        let compressor = zstd::bulk::Compressor::new(Effort::Usual.level())?;
         Ok(Self { compressor, raw: Vec::new(), packed: Vec::new() })
     }
 
-    fn pack(
-        &mut self,
-        entries: &Entries,
-        rows: Range<usize>,
-        effort: Effort,
-    ) -> io::Result<Packed> {
+    fn pack(&mut self, entries: &Entries, rows: Range<usize>) -> io::Result<Packed> {
         self.raw.clear();
         // A rare huge record must not keep its memory.
         self.raw.shrink_to(2 * RAW_TARGET);
-        let texts = entries.texts(rows.clone());
-        self.raw.reserve(texts.len() + 12 * rows.len());
         for row in rows.clone() {
             self.raw.extend_from_slice(&(entries.record(row).len() as u32).to_le_bytes());
         }
         for arrival in &entries.arrivals[rows.clone()] {
             self.raw.extend_from_slice(&arrival.to_le_bytes());
         }
-        self.raw.extend_from_slice(texts);
+        self.raw.extend_from_slice(entries.texts(rows.clone()));
         let raw_len = length(self.raw.len())?;
-        let is_zstd = effort != Effort::AsItCame && self.raw.len() > SMALL && self.compress()?;
-        let stored = if is_zstd { self.packed.clone() } else { std::mem::take(&mut self.raw) };
+        let is_zstd = self.raw.len() > SMALL && self.compress()?;
+        let stored = if is_zstd { &self.packed } else { &self.raw };
         let times = entries.times[rows.clone()].iter().copied();
         Ok(Packed {
             count: rows.len() as u32,
@@ -143,7 +126,7 @@ impl Packer {
             contents: entries.contents[rows].to_vec(),
             raw_len,
             is_zstd,
-            stored,
+            stored: stored.clone(),
         })
     }
 

@@ -58,8 +58,6 @@ pub(crate) struct Committed {
     pub range: Range<Offset>,
     /// What each block holds.
     pub blocks: Vec<CommittedBlock>,
-    /// How long the medium took to make them durable.
-    pub synced_in: Duration,
 }
 
 /// What a block that was committed holds.
@@ -225,8 +223,7 @@ impl SegmentLog {
         }
         if blocks.is_empty() && extras.is_empty() {
             let end = self.end_offset();
-            let (range, blocks) = (end..end, Vec::new());
-            return Ok(Committed { range, blocks, synced_in: Duration::ZERO });
+            return Ok(Committed { range: end..end, blocks: Vec::new() });
         }
         if blocks.is_empty() {
             blocks.push(Packed::empty());
@@ -248,7 +245,9 @@ impl SegmentLog {
         let headers =
             writer.stamp(first.0, &blocks, extras).map_err(|source| self.io("pack", source))?;
         crate::fault::point(self.fault);
-        let synced_in = writer.write().map_err(|source| self.io("write", source))?;
+        if let Err(source) = writer.write() {
+            return Err(self.io("write", source));
+        }
         crate::fault::point(self.fault);
         let committed = headers
             .iter()
@@ -260,7 +259,7 @@ impl SegmentLog {
             })
             .collect();
         let end = self.publish(writer, headers.into_iter().zip(blocks), extras);
-        Ok(Committed { range: first..end, blocks: committed, synced_in })
+        Ok(Committed { range: first..end, blocks: committed })
     }
 
     fn publish(

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::block::{Header, stamp};
 use super::entries::Extras;
@@ -42,14 +41,10 @@ impl Writer {
         Ok(headers)
     }
 
-    /// Writes the buffer and makes it durable, and tells how long the medium took for that; on failure the
-    /// file is as before, or the writer broken.
-    pub(super) fn write(&mut self) -> io::Result<Duration> {
+    /// Writes the buffer and makes it durable; on failure the file is as before, or the writer broken.
+    pub(super) fn write(&mut self) -> io::Result<()> {
         let written = self.file.write_all_at(&self.buffer, self.position);
-        let result = written.and_then(|()| {
-            let before = Instant::now();
-            self.file.sync_data().map(|()| before.elapsed())
-        });
+        let result = written.and_then(|()| self.file.sync_data());
         if let Err(error) = &result {
             // The pages of a failed fsync may be gone; cutting them off makes that harmless.
             let undone = self.file.set_len(self.position).and_then(|()| self.file.sync_data());

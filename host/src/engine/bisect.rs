@@ -4,7 +4,7 @@
 //! folded again by instances made for nothing else, ever smaller ones, until the message is found.
 
 /// Messages of one batch that may be passed over: where there are more it is the plugin that is broken.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// The rows without which `folds` takes all others together, each with what it said; `None` if they are
 /// too many. `folds` must begin anew each time.

@@ -122,10 +122,8 @@ pub(super) enum Fault {
     Create(String),
     #[error("fold failed in the messages {}..{}: {reason}", at.range.start.0, at.range.end.0)]
     Fold { reason: String, at: Stretch },
-    #[error(
-        "it cannot fold {count} messages: {reason}; mend the plugin and retry its dead letters, or drop them"
-    )]
-    DeadLetters { count: usize, reason: String },
+    #[error("it cannot fold {0}; mend the plugin and restart the host")]
+    DeadLetters(String),
     #[error("drain failed: {0}")]
     Drain(String),
     #[error("commit failed: {0}")]

@@ -69,11 +69,11 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
         (health.failures.max(times), suspect)
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    if failures >= MAX_FAILURES || matches!(fault, Fault::DeadLetters { .. }) {
+    if failures >= MAX_FAILURES || matches!(fault, Fault::DeadLetters(_)) {
         let _ = context.workers[stat.worker].send(Work::Drop { stat: stat.index });
         tracing::error!(stat = stat.ident, "quarantined: {fault}");
         let reason = match fault {
-            Fault::DeadLetters { .. } => fault.to_string(),
+            Fault::DeadLetters(_) => fault.to_string(),
             _ => format!("{failures} faults in a row: {fault}"),
         };
         stat.set_state(StatState::Quarantined, reason);

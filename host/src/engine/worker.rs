@@ -294,16 +294,16 @@ impl Running {
             let mut trial = instance_of(&self.shared)?;
             abi::fold(&mut trial, batch, &self.columns, rows).map(drop)
         });
-        let found = found.ok_or_else(|| Fault::DeadLetters {
-            count: rows.len(),
-            reason: "too many of one batch".to_owned(),
+        let found = found.ok_or_else(|| {
+            let (most, all) = (bisect::MOST, rows.len());
+            Fault::DeadLetters(format!("more than {most} of {all} messages: too many of one batch"))
         })?;
         rows.retain(|row| !found.iter().any(|(dead, _)| dead == row));
         self.letters += found.len();
         if let Some((_, reason)) = found.last()
             && self.letters > MAX_LETTERS
         {
-            return Err(Fault::DeadLetters { count: self.letters, reason: reason.clone() });
+            return Err(Fault::DeadLetters(format!("{} messages: {reason}", self.letters)));
         }
         let letter = |(row, reason): (u32, String)| {
             let row = row as usize;

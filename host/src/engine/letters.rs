@@ -15,9 +15,10 @@ use super::projectors::UnderWay;
 use super::queue::Commits;
 use super::stat::StatShared;
 use super::worker::{Work, instance_of};
-use super::{LaneContext, Shared, abi, durable};
+use super::{LaneContext, Shared, durable};
 use crate::admin::{AdminError, LetterAt, Retried};
 use crate::fault;
+use crate::instance::{Blocks, Failure};
 use crate::log::{LogError, LogId, Offset, Records};
 use crate::project::{Batch, TopicCache, select};
 use crate::store::{DeadLetter, StatRecord};
@@ -87,7 +88,7 @@ impl Decision {
         let (increments, outcome, messages) = match batch.map(|batch| fold(&stat, &batch)) {
             None => (Vec::new(), Retried::Folded, 0),
             Some(Ok(increments)) => (increments, Retried::Folded, 1),
-            Some(Err(reason)) => (Vec::new(), Retried::Failed { reason }, 0),
+            Some(Err(failure)) => (Vec::new(), Retried::Failed { reason: failure.to_string() }, 0),
         };
         let settled = Some(Settled { at, outcome, done });
         let progress = Progress { messages, settled, ..Progress::default() };
@@ -98,12 +99,11 @@ impl Decision {
 }
 
 /// What an instance made for nothing else drains after the one message of `batch`.
-fn fold(stat: &StatShared, batch: &Batch) -> Result<abi::Blocks, String> {
+fn fold(stat: &StatShared, batch: &Batch) -> Result<Blocks, Failure> {
     let mut instance = instance_of(stat)?;
     let columns: Vec<usize> = stat.fields.iter().map(|&(column, _)| column).collect();
-    abi::fold(&mut instance, batch, &columns, &[0])?;
-    let models = stat.manifest.models.len();
-    abi::drain(&mut instance, &batch.generation, &stat.fields, models)
+    instance.fold(batch, &columns, &[0])?;
+    instance.drain(&batch.generation, &stat.fields, stat.manifest.models.len())
 }
 
 impl Shared {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::admin::{Admin, AdminError, LetterAt, Retried};
 use crate::clock::now_us;
 use crate::engine::{Engine, Shared, Views, complete_at_rest};
 use crate::loader::{self, Loaded};
@@ -137,8 +138,25 @@ impl Catalog for RunningCatalog {
         self.shared.watchers.add(watcher);
     }
 
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
+        Some(Arc::new(Repair(Arc::clone(&self.shared))))
+    }
+
     fn views(&self) -> Option<Arc<ComputedViews>> {
         Some(Arc::clone(&self.views))
+    }
+}
+
+/// Repairs a running host.
+struct Repair(Arc<Shared>);
+
+impl Admin for Repair {
+    fn retry(&self, ident: &str, letter: LetterAt) -> Result<Retried, AdminError> {
+        self.0.retry(ident, letter)
+    }
+
+    fn drop_letter(&self, ident: &str, letter: LetterAt) -> Result<(), AdminError> {
+        self.0.drop_letter(ident, letter)
     }
 }
 
@@ -176,6 +194,28 @@ impl DataFolder {
         }
         let stat = self.database.open_stored(ident)?;
         Ok(Some(Detached::new(&self.database, &stat).view(self.boot)))
+    }
+
+    /// Takes a dead letter of the stat `ident` off its list: the message will never be counted.
+    ///
+    /// # Errors
+    /// [`AdminError::NoSuchStat`], [`AdminError::NoSuchLetter`]; [`AdminError::Failed`] if the store fails.
+    pub fn drop_letter(&self, ident: &str, letter: LetterAt) -> Result<(), AdminError> {
+        let failed = |error: StoreError| AdminError::Failed {
+            what: "the dead letter cannot be dropped".to_owned(),
+            reason: error.to_string(),
+        };
+        if !self.idents.iter().any(|known| known == ident) {
+            return Err(AdminError::NoSuchStat { ident: ident.to_owned() });
+        }
+        let mut stat = self.database.open_stored(ident).map_err(failed)?;
+        let mut record = stat.record().clone();
+        record.letters.retain(|it| (it.log, it.offset) != (letter.log, letter.offset));
+        if record.letters.len() == stat.record().letters.len() {
+            return Err(AdminError::NoSuchLetter { ident: ident.to_owned(), at: letter });
+        }
+        stat.commit(&[], record).map_err(failed)?;
+        self.database.sync().map_err(failed)
     }
 
     /// Notes for the next start what a reader of `view` found damaged, if anything.

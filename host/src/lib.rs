@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+pub mod admin;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

@@ -100,6 +100,32 @@ impl Client {
         self.parsed("/api/_status")
     }
 
+    /// Has the host do what `path` stands for; answers what it says of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub(crate) fn post<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, ClientError> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = self.with_token(request.header("Content-Type", "application/json"));
+        let sent = request.send(body.to_string());
+        let mut response = self.successful(path, sent)?;
+        let body = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec();
+        let body = body.map_err(|error| self.broken(path, &error))?;
+        serde_json::from_slice(&body).map_err(|error| self.not_understood(path, &error.to_string()))
+    }
+
+    fn with_token<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
     fn parsed<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ClientError> {
         let page = self.get(path)?;
         serde_json::from_slice(&page.body)
@@ -129,11 +155,17 @@ impl Client {
     ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
         let url = format!("{}{path}", self.base);
         let request = self.agent.get(&url).config().timeout_recv_body(body_time).build();
-        let request = match &self.token {
-            Some(token) => request.header("Authorization", format!("Bearer {token}")),
-            None => request,
-        };
-        let mut response = request.call().map_err(|error| self.broken(path, &error))?;
+        self.successful(path, self.with_token(request).call())
+    }
+
+    /// An answer that is none of an error.
+    fn successful(
+        &self,
+        path: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let mut response = answer.map_err(|error| self.broken(path, &error))?;
         let status = response.status().as_u16();
         if status == 200 {
             return Ok(response);

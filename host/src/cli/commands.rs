@@ -6,12 +6,11 @@ use anyhow::{Context, Result, bail};
 
 use super::client::Client;
 use super::table::OutputError;
-use super::{From, LettersArgs, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
+use super::{From, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
 use crate::catalog::{DataFolder, report};
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
 use crate::loader;
-use crate::query::status::StatStatus;
 use crate::query::{self, Limits, Status};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -20,21 +19,7 @@ pub(super) fn stats(args: &ListArgs) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn dead_letters(args: &LettersArgs) -> Result<()> {
-    let status = status(&args.list.from)?;
-    if let Some(ident) = &args.ident
-        && !status.stats.iter().any(|stat| stat.ident == *ident)
-    {
-        let known: Vec<_> = status.stats.iter().map(|stat| stat.ident.clone()).collect();
-        bail!(unknown_stat(ident, &known));
-    }
-    let wanted = |stat: &&StatStatus| args.ident.as_ref().is_none_or(|it| *it == stat.ident);
-    let stats = status.stats.iter().filter(wanted);
-    table::dead_letters(stats, args.list.format, &mut std::io::stdout().lock())?;
-    Ok(())
-}
-
-fn status(from: &From) -> Result<Status> {
+pub(super) fn status(from: &From) -> Result<Status> {
     match &from.url {
         Some(url) => Ok(client(from, url, Tokens::for_query)?.status()?),
         None => Ok(open(from)?.status()),
@@ -68,7 +53,7 @@ pub(super) fn client(
     Ok(Client::new(url, token)?)
 }
 
-fn open(from: &From) -> Result<DataFolder> {
+pub(super) fn open(from: &From) -> Result<DataFolder> {
     DataFolder::open(&from.data).with_context(|| {
         format!(
             "cannot read the data folder {}; a running host is asked with --url",

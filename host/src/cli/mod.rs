@@ -9,6 +9,7 @@ pub(crate) mod client;
 mod commands;
 mod export;
 mod import;
+mod letters;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -51,8 +52,8 @@ enum Command {
     Stats(ListArgs),
     /// Print the rows of a stat.
     Show(ShowArgs),
-    /// List the messages that plugins could not fold, and why.
-    DeadLetters(LettersArgs),
+    /// List the messages that plugins could not fold, and why; fold them again, or give them up.
+    DeadLetters(letters::LettersArgs),
     /// Say of every file of the plugins folders what becomes of it.
     Plugins(PluginsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
@@ -90,14 +91,6 @@ struct ListArgs {
     /// How to print: table, json, csv or ndjson.
     #[arg(long, default_value = "table")]
     format: OutputFormat,
-}
-
-#[derive(Debug, Args)]
-struct LettersArgs {
-    /// Of this stat only.
-    ident: Option<String>,
-    #[command(flatten)]
-    list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -224,7 +217,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check::check_config(&args),
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
-        Command::DeadLetters(args) => commands::dead_letters(&args),
+        Command::DeadLetters(args) => letters::dead_letters(&args),
         Command::Plugins(args) => commands::plugins(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use crate::admin::Settled;
 use crate::query::status::{DeadLetterStatus, PluginReport, StatStatus};
 use crate::query::{Limits, Query, QueryError, Selection, Table};
 use crate::render::{csv, json, text};
@@ -248,6 +249,27 @@ pub(crate) fn dead_letters<'a>(
             letter.time.to_string(),
             letter.topic.clone(),
             letter.reason.clone(),
+        ]
+    })
+}
+
+/// Prints what became of dead letters.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub(crate) fn settled(
+    settled: &Settled,
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let columns = [("log", false), ("offset", true), ("outcome", false), ("reason", false)];
+    list(&settled.letters, columns, format, out, |letter| {
+        [
+            letter.at.log.to_string(),
+            letter.at.offset.0.to_string(),
+            letter.outcome.clone(),
+            letter.reason.clone().unwrap_or_default(),
         ]
     })
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::letters::Settled;
 use super::queue::Taken;
 use super::stat::{Fault, StatShared};
 use crate::clock::now_us;
@@ -46,8 +47,10 @@ pub(super) struct Progress {
     pub(super) largest_time_us: Option<i64>,
     /// Messages that the stat could not fold.
     pub(super) letters: Vec<DeadLetter>,
+    /// The dead letter that it settles; the increments are then of its message alone.
+    pub(super) settled: Option<Settled>,
     /// Messages that are gone, and why.
-    skipped: Vec<(LogId, String)>,
+    pub(super) skipped: Vec<(LogId, String)>,
 }
 
 /// How far a stat came in one log.
@@ -182,7 +185,7 @@ pub(super) fn run(work: &Receiver<CommitWork>, log_name: impl Fn(LogId) -> Strin
 }
 
 fn apply(commit: Commit, log_name: impl Fn(LogId) -> String) -> Result<(), String> {
-    let Commit { stat, epoch, increments, progress } = commit;
+    let Commit { stat, epoch, increments, mut progress } = commit;
     let mut store = stat.store.lock();
     // Under the lock: whoever ends a life bumps the epoch first and reads the record after, so that
     // nothing of the old life can slip in between.
@@ -190,7 +193,15 @@ fn apply(commit: Commit, log_name: impl Fn(LogId) -> String) -> Result<(), Strin
         return Ok(());
     }
     let snapshot = store.snapshot();
+    // Of two decisions on one letter the second must not count its message again.
+    if progress.settled.as_ref().is_some_and(|settled| !settled.is_in(snapshot.record())) {
+        return Ok(());
+    }
+    let settled = progress.settled.take();
     let mut record = progress.apply(snapshot.record(), log_name);
+    if let Some(settled) = &settled {
+        settled.apply(&mut record);
+    }
     raise_floors(&mut record, snapshot.models(), now_us());
     drop(snapshot);
     store.commit(&increments, record).map_err(|error| error.to_string())?;
@@ -200,5 +211,8 @@ fn apply(commit: Commit, log_name: impl Fn(LogId) -> String) -> Result<(), Strin
         stat.tell_change(Some(&increments));
     }
     metrics::counter!("statmill_commits_total").increment(1);
+    if let Some(settled) = settled {
+        settled.tell();
+    }
     Ok(())
 }

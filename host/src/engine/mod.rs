@@ -13,6 +13,7 @@ mod commit;
 mod durable;
 mod gaps;
 mod lane;
+mod letters;
 mod projectors;
 mod queue;
 mod reach;
@@ -426,6 +427,14 @@ impl Shared {
         self.stats.iter().map(|stat| self.stat_status(stat, boot)).collect()
     }
 
+    /// How batches are made of a log.
+    fn recipe(&self, slot: &LogSlot, context: &LaneContext) -> Recipe {
+        let projection = Arc::clone(&self.projections[slot.log.mapping()]);
+        let mut limits = self.options.limits;
+        limits.max_ahead_us = slot.max_ahead_us.unwrap_or(limits.max_ahead_us);
+        Recipe::new(&*slot.log, projection, limits, Arc::clone(&context.dictionaries))
+    }
+
     /// Starts the thread of `lane`; its end is counted and an error noted at the log.
     fn spawn_lane(
         self: &Arc<Self>,
@@ -433,10 +442,7 @@ impl Shared {
         lane: &Arc<Lane>,
         context: &LaneContext,
     ) -> Result<(), EngineError> {
-        let projection = Arc::clone(&self.projections[slot.log.mapping()]);
-        let mut limits = self.options.limits;
-        limits.max_ahead_us = slot.max_ahead_us.unwrap_or(limits.max_ahead_us);
-        let recipe = Recipe::new(&*slot.log, projection, limits, Arc::clone(&context.dictionaries));
+        let recipe = self.recipe(slot, context);
         let (slot, lane, context) = (Arc::clone(slot), Arc::clone(lane), context.clone());
         let running = self.lanes.enter();
         if !Arc::ptr_eq(&lane, &slot.live) {

@@ -15,6 +15,7 @@ use statmill_plugin_api::manifest::FieldKind;
 
 use super::bisect;
 use super::commit::{Commit, Progress};
+use super::letters::Decision;
 use super::queue::{Commits, Ended};
 use super::stat::{Fault, StatShared, Stretch};
 use crate::clock::{now_us, thread_cpu};
@@ -46,6 +47,8 @@ pub(super) enum Work {
     },
     /// Stop folding a stat; what it holds is dropped.
     Drop { stat: usize },
+    /// Settle a dead letter.
+    Decide(Decision),
     /// Drain all increments and hand them to the committer, then answer.
     Checkpoint(Sender<()>),
 }
@@ -116,6 +119,7 @@ pub(super) fn run(work: &Receiver<Work>, commits: &Commits, period: Duration) {
                 }
             }
             Ok(Work::Drop { stat }) => drop(stats.remove(&stat)),
+            Ok(Work::Decide(decision)) => decision.carry_out(commits),
             Ok(Work::Checkpoint(done)) => {
                 checkpoint(&mut stats, commits);
                 // The asker may have given up waiting: that is its business.
@@ -159,7 +163,7 @@ fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
 }
 
 /// A new instance, with the earlier rows if the stat asks for them.
-fn instance_of(shared: &StatShared) -> Result<Instance, Failure> {
+pub(super) fn instance_of(shared: &StatShared) -> Result<Instance, Failure> {
     let mut instance = Instance::create(&shared.plugin, &shared.ident, &shared.config)?;
     if shared.manifest.restore {
         restore(shared, &mut instance)?;

@@ -4,6 +4,7 @@
 //! their own, of which there is a bounded number. The server has its own runtime and thread: the
 //! engine knows neither.
 
+mod admin;
 mod auth;
 mod connections;
 mod events;
@@ -115,6 +116,8 @@ struct App {
     queries: Arc<Semaphore>,
     ingests: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    /// One repair at a time.
+    repairs: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     hub: Arc<events::Hub>,
     /// One permit per KiB of body.

@@ -135,7 +135,7 @@ fn add(
         None => None,
         Some(Use::Query) => tokens.query.as_ref(),
         Some(Use::Ingest) => tokens.ingest.as_ref(),
-        Some(Use::Admin) => tokens.for_admin(),
+        Some(Use::Admin | Use::Repair) => tokens.for_admin(),
     };
     if token.is_some() {
         operation["security"] = json!([{ "token": [] }]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::auth::{Use, check};
+use super::connections::Peer;
 use super::problem::Problem;
 use super::routes::ROUTES;
 use super::{App, headers};
@@ -35,6 +36,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .merge(of(Some(Use::Query)))
         .merge(of(Some(Use::Ingest)).layer(body_limit))
         .merge(of(Some(Use::Admin)))
+        .merge(of(Some(Use::Repair)))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(measure))
@@ -51,7 +53,8 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    match check(&app.options.tokens, wanted, request.headers()) {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0);
+    match check(&app.options.tokens, wanted, request.headers(), peer) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -8,7 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 use super::auth::Use;
 use super::openapi::operations::{self as describe, Describe};
 use super::{
-    App, events, export, facets, index, ingest, messages, openapi, rows, schema, status, views,
+    App, admin, events, export, facets, index, ingest, messages, openapi, rows, schema, status,
+    views,
 };
 
 /// One address.
@@ -20,6 +21,14 @@ pub(super) struct Route {
     pub(super) access: Option<Use>,
     pub(super) answer: fn() -> MethodRouter<Arc<App>>,
     pub(super) describe: Describe,
+}
+
+const fn repairing(
+    path: &'static str,
+    answer: fn() -> MethodRouter<Arc<App>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: "post", access: Some(Use::Repair), answer, describe }
 }
 
 const fn reading(
@@ -45,6 +54,8 @@ pub(super) const ROUTES: &[Route] = &[
     reading("/api/{ident}/layout", || get(schema::layout), describe::layout),
     reading("/api/{ident}/views/{view}", || get(views::get), describe::view),
     reading("/metrics", || get(status::metrics), describe::metrics),
+    repairing("/api/_admin/{ident}/retry", || post(admin::retry), describe::retry),
+    repairing("/api/_admin/{ident}/drop", || post(admin::drop_letters), describe::drop_letters),
     Route {
         path: "/api/_export",
         method: "get",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::connections::Connections;
+use super::connections::{Connections, Peer};
 use super::events::Hub;
 use super::export::MAX_EXPORTS;
 use super::router::router;
@@ -123,7 +123,7 @@ pub fn serve(
     listener.set_nonblocking(true).map_err(io("the socket cannot be shared"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads.max(1))
-        .max_blocking_threads(options.max_queries + options.max_ingests + MAX_EXPORTS + 2)
+        .max_blocking_threads(options.max_queries + options.max_ingests + MAX_EXPORTS + 3)
         .thread_name("http")
         .enable_all()
         .build()
@@ -143,6 +143,7 @@ pub fn serve(
             options.max_ingest_bytes.max(options.max_body_bytes),
         ) as usize)),
         exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+        repairs: Arc::new(Semaphore::new(1)),
         options,
         shutdown: shutdown.clone(),
     });
@@ -154,8 +155,9 @@ pub fn serve(
                 Err(error) => return tracing::error!(%error, "cannot serve"),
             };
             let draining = asked.clone();
-            let serving = axum::serve(listener, router(app))
-                .with_graceful_shutdown(async move { draining.asked().await });
+            let serving =
+                axum::serve(listener, router(app).into_make_service_with_connect_info::<Peer>())
+                    .with_graceful_shutdown(async move { draining.asked().await });
             tokio::select! {
                 _ = serving => {}
                 () = metrics::keep_up(measured) => {}

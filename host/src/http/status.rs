@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::{Answer, App, metrics};
 use crate::query::{CompleteUntil, StatState};
 
-const NEVER_STORED: [(axum::http::HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+pub(super) const NEVER_STORED: [(axum::http::HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 // None of these waits for a place among the queries: they must answer when queries are many.
 

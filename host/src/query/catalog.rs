@@ -11,6 +11,7 @@ use super::computed::ComputedViews;
 use super::status::{PluginReport, Status};
 use super::time::UtcTime;
 use super::watch::Watcher;
+use crate::admin::Admin;
 use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::store::Snapshot;
@@ -42,6 +43,10 @@ pub trait Catalog: Send + Sync {
     /// What computes the views of stats; none where no plugin is loaded. Asking it waits for a
     /// plugin, as long as a query may take.
     fn views(&self) -> Option<Arc<ComputedViews>> {
+        None
+    }
+    /// Who can be told to repair something; nobody where no host runs.
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
         None
     }
     /// Has `watcher` told of every change from now on, for as long as it lives. Where nothing ever

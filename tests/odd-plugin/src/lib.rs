@@ -1,6 +1,7 @@
 //! A stat that misbehaves on request, and two that the next version changes.
 //!
 //! Input: `/do`; `panic` and `error` do as they say whenever `odd` folds them, anything else is counted.
+//! Configuration of `odd`: `{"mended": true}` counts them as well, `{"broken": true}` refuses to begin.
 //! Models: `by_topic`, messages per topic; `by_hour`, the same per hour with a roll-up per day; `by_day`,
 //! messages per day.
 //! Views of `odd`: each goes wrong in the way that it is named after.
@@ -18,6 +19,7 @@ fields! {
 pub struct Odd {
     #[model(dimensions = ["topic"], measures = ["count"])]
     by_topic: Rollup<(Sym,), (Count,)>,
+    mended: bool,
 }
 
 impl Stat for Odd {
@@ -25,6 +27,14 @@ impl Stat for Odd {
         StatInfo { ident: "odd", title: "Messages per topic, sometimes", ..StatInfo::DEFAULT };
     const FIELDS: Fields = Event::FIELDS;
     const COMPUTES: bool = true;
+
+    fn configure(&mut self, config: &str) -> Result<(), PluginError> {
+        let config: Json =
+            statmill_plugin_api::serde_json::from_str(config).map_err(PluginError::new)?;
+        assert!(config["broken"] != true, "asked to");
+        self.mended = config["mended"] == true;
+        Ok(())
+    }
 
     fn views() -> Vec<Json> {
         let names = ["panic", "error", "endless", "wrong", "huge", "sound"];
@@ -50,8 +60,8 @@ impl Stat for Odd {
     fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
         for message in batch.rows::<Event>() {
             match message.wish() {
-                Some("panic") => panic!("asked to"),
-                Some("error") => return Err(PluginError::new("asked to fail")),
+                Some("panic") if !self.mended => panic!("asked to"),
+                Some("error") if !self.mended => return Err(PluginError::new("asked to fail")),
                 _ => self.by_topic.at(&message, (message.topic_sym(),)).add((1,)),
             }
         }

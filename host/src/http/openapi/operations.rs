@@ -245,6 +245,40 @@ pub(in crate::http) fn export(_: &Subject<'_>) -> Json {
     operation("Everything that is kept", vec![stat], answer, &["400", "404"])
 }
 
+/// A change to the host: its body, and what may go wrong beside what always may.
+fn repair(summary: &str, ident: Option<&str>, body: Json, answer: Json, more: &[&str]) -> Json {
+    let parameters = ident.map(|ident| path("ident", ident)).into_iter().collect();
+    let problems = [&["400", "403", "404", "409", "415", "422", "500", "504"], more].concat();
+    let mut operation = operation(summary, parameters, answer, &problems);
+    let content = json!({ "application/json": { "schema": body } });
+    operation["requestBody"] = json!({ "required": true, "content": content });
+    operation
+}
+
+/// Changes what becomes of dead letters.
+fn letters(summary: &str) -> Json {
+    let which = json!({
+        "type": "object",
+        "description": "One dead letter, or all.",
+        "properties": {
+            "log": { "type": "string", "description": "id or name of a log" },
+            "offset": { "type": "integer", "minimum": 0 },
+            "all": { "type": "boolean" },
+        },
+        "additionalProperties": false,
+    });
+    let answer = one("What became of each.", "application/json", reference("Settled"));
+    repair(summary, Some(IDENT), which, answer, &["410"])
+}
+
+pub(in crate::http) fn retry(_: &Subject<'_>) -> Json {
+    letters("Folds messages again that could not be folded")
+}
+
+pub(in crate::http) fn drop_letters(_: &Subject<'_>) -> Json {
+    letters("Gives up messages that could not be folded")
+}
+
 pub(in crate::http) fn ingest(_: &Subject<'_>) -> Json {
     let parameters = vec![
         path("source", "name of a source `http:NAME`"),

@@ -95,6 +95,22 @@ pub(super) fn components(stats: &[(String, StatView)]) -> Map<String, Json> {
                 "rejected": { "type": "array", "items": reference("Rejected") },
             },
         },
+        "Settled": {
+            "type": "object", "required": ["stat", "letters"],
+            "properties": {
+                "stat": text,
+                "letters": {
+                    "type": "array",
+                    "items": {
+                        "type": "object", "required": ["log", "offset", "outcome"],
+                        "properties": {
+                            "log": text, "offset": whole, "reason": text,
+                            "outcome": { "enum": ["folded", "failed", "dropped", "kept"] },
+                        },
+                    },
+                },
+            },
+        },
         "Column": {
             "type": "object", "required": ["name", "kind"],
             "properties": {

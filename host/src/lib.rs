@@ -24,6 +24,7 @@ mod engine;
 pub mod fault;
 mod host;
 pub mod http;
+mod instance;
 pub mod loader;
 pub mod log;
 pub mod project;

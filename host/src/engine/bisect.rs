@@ -8,10 +8,10 @@ pub(super) const MOST: usize = 16;
 
 /// The rows without which `folds` takes all others together, each with what it said; `None` if they are
 /// too many. `folds` must begin anew each time.
-pub(super) fn culprits(
+pub(super) fn culprits<E>(
     rows: &[u32],
-    mut folds: impl FnMut(&[u32]) -> Result<(), String>,
-) -> Option<Vec<(u32, String)>> {
+    mut folds: impl FnMut(&[u32]) -> Result<(), E>,
+) -> Option<Vec<(u32, E)>> {
     let (mut rest, mut found) = (rows.to_vec(), Vec::new());
     while let Err(mut reason) = folds(&rest) {
         if found.len() == MOST {

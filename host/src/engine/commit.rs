@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::abi::Blocks;
 use super::queue::Taken;
 use super::stat::{Fault, StatShared};
 use crate::clock::now_us;
+use crate::instance::Blocks;
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Reject};
 use crate::store::{DeadLetter, Span, StatRecord, StoredModel};

@@ -8,7 +8,6 @@
 //!
 //! One direction; the supervisor alone starts stats again after a fault.
 
-mod abi;
 mod bisect;
 mod commit;
 mod durable;

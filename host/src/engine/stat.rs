@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::encoding::BlockReader;
 use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
-use super::abi::Blocks;
+use crate::instance::{Blocks, Failure};
 use crate::loader::Plugin;
 use crate::log::{LogId, Offset};
 use crate::project::TopicFilter;
@@ -119,13 +119,13 @@ impl Stretch {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("the plugin does not make an instance: {0}")]
-    Create(String),
+    Create(Failure),
     #[error("fold failed in the messages {}..{}: {reason}", at.range.start.0, at.range.end.0)]
-    Fold { reason: String, at: Stretch },
+    Fold { reason: Failure, at: Stretch },
     #[error("it cannot fold {0}; mend the plugin and restart the host")]
     DeadLetters(String),
     #[error("drain failed: {0}")]
-    Drain(String),
+    Drain(Failure),
     #[error("commit failed: {0}")]
     Commit(String),
     #[error("messages are missing: expected offset {}, got {}", expected.0, got.0)]

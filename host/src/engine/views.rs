@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::{Condvar, Mutex};
-use statmill_plugin_api::abi::ViewBox;
 
-use super::{Shared, abi};
+use super::Shared;
+use crate::instance::{Computer, Failure};
 use crate::loader::Plugin;
 use crate::query::{Compute, ComputeError, GivenUp};
 
@@ -36,7 +36,7 @@ struct Source {
     plugin: Arc<Plugin>,
     config: String,
     /// Instances that answered the last time they were asked.
-    idle: Mutex<Vec<ViewBox>>,
+    idle: Mutex<Vec<Computer>>,
     /// Computations that were given up and still run.
     stuck: AtomicU64,
 }
@@ -83,7 +83,7 @@ impl Compute for Views {
             let (source, settled, view) =
                 (Arc::clone(source), Arc::clone(&settled), view.to_owned());
             move || {
-                let outcome = source.compute(&view, &rows);
+                let outcome = source.compute(&view, &rows).map_err(|failure| failure.to_string());
                 // Whoever settles it second knows that the other one was first.
                 if settled.swap(true, Ordering::SeqCst) {
                     source.stuck.fetch_sub(1, Ordering::SeqCst);
@@ -123,14 +123,13 @@ impl Compute for Views {
 
 impl Source {
     /// Computes in an idle instance or a new one, which survives only a success.
-    fn compute(&self, view: &str, rows: &str) -> Result<String, String> {
+    fn compute(&self, view: &str, rows: &str) -> Result<String, Failure> {
         let idle = self.idle.lock().pop();
-        let instance = match idle {
+        let mut instance = match idle {
             Some(instance) => instance,
-            None => abi::views(self.plugin.create(&self.ident, &self.config)?)
-                .ok_or("its plugin computes no views, though its manifest names one")?,
+            None => Computer::create(&self.plugin, &self.ident, &self.config)?,
         };
-        let text = abi::compute(&instance, view, rows)?;
+        let text = instance.compute(view, rows)?;
         let mut idle = self.idle.lock();
         if idle.len() < THREADS {
             idle.push(instance);

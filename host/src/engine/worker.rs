@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use statmill_plugin_api::abi::{PluginInstance, StatBox};
 use statmill_plugin_api::encoding::BlockWriter;
 use statmill_plugin_api::manifest::FieldKind;
 
+use super::bisect;
 use super::commit::{Commit, Progress};
 use super::queue::{Commits, Ended};
 use super::stat::{Fault, StatShared, Stretch};
-use super::{abi, bisect};
 use crate::clock::{now_us, thread_cpu};
+use crate::instance::{Failure, Instance};
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
 use crate::store::{DeadLetter, Kept, KeyBounds, Order, StatRecord};
@@ -65,7 +65,7 @@ pub(super) struct Target {
 struct Running {
     shared: Arc<StatShared>,
     epoch: u64,
-    instance: StatBox,
+    instance: Instance,
     columns: Vec<usize>,
     fields: Vec<(usize, FieldKind)>,
     topics: TopicCache,
@@ -159,9 +159,8 @@ fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
 }
 
 /// A new instance, with the earlier rows if the stat asks for them.
-fn instance_of(shared: &StatShared) -> Result<StatBox, String> {
-    let PluginInstance { stat: mut instance, .. } =
-        shared.plugin.create(&shared.ident, &shared.config)?;
+fn instance_of(shared: &StatShared) -> Result<Instance, Failure> {
+    let mut instance = Instance::create(&shared.plugin, &shared.ident, &shared.config)?;
     if shared.manifest.restore {
         restore(shared, &mut instance)?;
     }
@@ -172,7 +171,7 @@ fn instance_of(shared: &StatShared) -> Result<StatBox, String> {
 const RESTORE_ROWS: usize = 4096;
 
 /// Hands all earlier rows of a stat that asks for them to its new instance.
-fn restore(shared: &StatShared, instance: &mut StatBox) -> Result<(), String> {
+fn restore(shared: &StatShared, instance: &mut Instance) -> Result<(), Failure> {
     let snapshot = shared.written();
     let models = snapshot.models();
     let most = shared.manifest.max_rows.unwrap_or(0);
@@ -181,21 +180,21 @@ fn restore(shared: &StatShared, instance: &mut StatBox) -> Result<(), String> {
     for (table, stored) in declared {
         let rows = snapshot.rows(table);
         if rows > most {
-            return Err(format!(
+            return Err(Failure::Said(format!(
                 "its model {} has {rows} rows, more than the {most} it takes at a start",
                 stored.name
-            ));
+            )));
         }
         let mut block = BlockWriter::new();
         for row in snapshot.scan(table, &KeyBounds::default(), Order::Asc, 0) {
-            let (key, value) = row.map_err(|error| error.to_string())?;
+            let (key, value) = row.map_err(|error| Failure::Said(error.to_string()))?;
             block.push(&key, &value);
             if block.rows() as usize >= RESTORE_ROWS {
-                abi::restore(instance, stored.source, block.as_bytes())?;
+                instance.restore(stored.source, block.as_bytes())?;
                 block = BlockWriter::new();
             }
         }
-        abi::restore(instance, stored.source, block.as_bytes())?;
+        instance.restore(stored.source, block.as_bytes())?;
     }
     Ok(())
 }
@@ -205,7 +204,7 @@ impl Running {
         shared: Arc<StatShared>,
         epoch: u64,
         record: &StatRecord,
-    ) -> Result<Self, (Arc<StatShared>, String)> {
+    ) -> Result<Self, (Arc<StatShared>, Failure)> {
         let instance = match instance_of(&shared) {
             Ok(instance) => instance,
             Err(reason) => return Err((shared, reason)),
@@ -263,7 +262,7 @@ impl Running {
             None
         } else {
             self.generation.get_or_insert_with(|| Arc::clone(&batch.generation));
-            let folded = abi::fold(&mut self.instance, batch, &self.columns, &rows);
+            let folded = self.instance.fold(batch, &self.columns, &rows);
             Some(folded.map_err(|reason| Fault::Fold { reason, at })?)
         };
         self.progress.folded(batch, position, &rows);
@@ -292,7 +291,7 @@ impl Running {
     ) -> Result<Vec<DeadLetter>, Fault> {
         let found = bisect::culprits(rows, |rows| {
             let mut trial = instance_of(&self.shared)?;
-            abi::fold(&mut trial, batch, &self.columns, rows).map(drop)
+            trial.fold(batch, &self.columns, rows).map(drop)
         });
         let found = found.ok_or_else(|| {
             let (most, all) = (bisect::MOST, rows.len());
@@ -305,14 +304,14 @@ impl Running {
         {
             return Err(Fault::DeadLetters(format!("{} messages: {reason}", self.letters)));
         }
-        let letter = |(row, reason): (u32, String)| {
+        let letter = |(row, reason): (u32, Failure)| {
             let row = row as usize;
             let letter = DeadLetter {
                 log: batch.log,
                 offset: Offset(batch.offsets[row]),
                 time_us: batch.times[row],
                 topic: beginning(batch.generation.topic(batch.topics[row])),
-                reason: beginning(&reason),
+                reason: beginning(&reason.to_string()),
                 noted_us: now_us(),
             };
             let (stat, at) = (&self.shared.ident, letter.offset.0);
@@ -340,7 +339,7 @@ impl Running {
             Some(generation) => {
                 let models = self.shared.manifest.models.len();
                 let before = thread_cpu();
-                let drained = abi::drain(&mut self.instance, &generation, &self.fields, models);
+                let drained = self.instance.drain(&generation, &self.fields, models);
                 let stat = self.shared.ident.clone();
                 metrics::histogram!("statmill_drain_cpu_seconds", "stat" => stat)
                     .record(thread_cpu() - before);

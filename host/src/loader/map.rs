@@ -5,15 +5,48 @@ use std::path::Path;
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
 use abi_stable::library::{LibraryError, lib_header_from_path};
-use statmill_plugin_api::abi::PluginModule_Ref;
+use statmill_plugin_api::abi::{PluginInstance, PluginModule_Ref, RResult};
 
 use super::LoadError;
 
-/// Maps `private` (the copy of `file`) and returns its root module.
-///
+/// A plugin's code in this process. It stays mapped until the process ends: instances may outlive any owner.
+pub(crate) struct Module(PluginModule_Ref);
+
+impl Module {
+    /// Maps `private`, the copy of `file`.
+    ///
+    /// # Errors
+    /// [`LoadError::Incompatible`].
+    pub(crate) fn map(file: &Path, private: &Path) -> Result<Self, LoadError> {
+        root_module(file, private).map(Self)
+    }
+
+    /// The plugin's manifest, JSON text.
+    ///
+    /// # Errors
+    /// The plugin's own words.
+    pub(crate) fn describe(&self) -> Result<String, String> {
+        match self.0.describe()() {
+            RResult::ROk(text) => Ok(text.into_string()),
+            RResult::RErr(reason) => Err(reason.into_string()),
+        }
+    }
+
+    /// Makes an instance of the stat `ident` with `config` (JSON text).
+    ///
+    /// # Errors
+    /// The plugin's own words when it refuses or panics.
+    pub(crate) fn create(&self, ident: &str, config: &str) -> Result<PluginInstance, String> {
+        match self.0.create()(ident.into(), config.into()) {
+            RResult::ROk(instance) => Ok(instance),
+            RResult::RErr(reason) => Err(reason.into_string()),
+        }
+    }
+}
+
 /// The default layout check admits plugins with the same or a newer API; the swapped one admits
 /// older plugins, whose API is a prefix of ours.
-pub(super) fn map(file: &Path, private: &Path) -> Result<PluginModule_Ref, LoadError> {
+fn root_module(file: &Path, private: &Path) -> Result<PluginModule_Ref, LoadError> {
     let incompatible = |reason: String| LoadError::Incompatible { path: file.into(), reason };
     // Not `RootModule::load_from`: it caches one library per root module type, so a second plugin
     // would silently get the first one's code.

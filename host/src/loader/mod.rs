@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use abi_stable::std_types::{RResult, RStr};
 use serde::Serialize;
-use statmill_plugin_api::abi::{PluginInstance, PluginModule_Ref};
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
-/// A loaded plugin. Its code stays mapped until the process ends: instances may outlive any owner.
+pub(crate) use self::map::Module;
+
+/// A loaded plugin.
 pub struct Plugin {
     /// The file it was found as.
     pub path: PathBuf,
@@ -23,7 +23,7 @@ pub struct Plugin {
     pub manifest: PluginManifest,
     /// Digest of the file, hexadecimal.
     pub digest: String,
-    module: PluginModule_Ref,
+    pub(crate) module: Module,
 }
 
 /// What became of one file of the plugins folder.
@@ -228,31 +228,15 @@ fn check_manifest(stat: &StatManifest) -> Result<(), String> {
 pub fn load(file: &Path, copies: &Path) -> Result<Plugin, LoadError> {
     let vetted = vet::vet(file)?;
     let private = vet::private_copy(&vetted, copies)?;
-    let module = map::map(file, &private)?;
+    let module = Module::map(file, &private)?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
-    let text = match module.describe()() {
-        RResult::ROk(text) => text,
-        RResult::RErr(reason) => return Err(describe(reason.into_string())),
-    };
+    let text = module.describe().map_err(describe)?;
     let manifest: PluginManifest =
         serde_json::from_str(&text).map_err(|error| describe(error.to_string()))?;
     if let Some(feature) = manifest.requires.first() {
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
     Ok(Plugin { path: file.into(), manifest, digest: vetted.digest, module })
-}
-
-impl Plugin {
-    /// Makes an instance of the stat `ident` with `config` (JSON text).
-    ///
-    /// # Errors
-    /// The plugin's own words when it refuses or panics.
-    pub fn create(&self, ident: &str, config: &str) -> Result<PluginInstance, String> {
-        match self.module.create()(RStr::from_str(ident), RStr::from_str(config)) {
-            RResult::ROk(instance) => Ok(instance),
-            RResult::RErr(reason) => Err(reason.into_string()),
-        }
-    }
 }
 
 impl PluginReport {

@@ -1,11 +1,12 @@
-//! Calls into a stat: host batches as borrowed ABI batches, drained blocks as owned bytes.
+//! Calls into a mapped library: host batches as borrowed ABI batches, drained blocks as owned bytes.
 
 use statmill_plugin_api::abi::{
-    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, PluginInstance, RResult, RSlice, RString,
-    SinkAbi, StatBox, ViewBox,
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, RString, SinkAbi, StatBox,
+    ViewBox,
 };
 use statmill_plugin_api::manifest::FieldKind;
 
+use super::Blocks;
 use crate::project::{Batch, Generation};
 
 /// A drain may hand over at most this much: increments force a checkpoint long before.
@@ -16,14 +17,11 @@ const MAX_VIEW_BYTES: usize = 4 << 20;
 /// As much of a plugin's words is passed on.
 const MAX_REASON_BYTES: usize = 2_000;
 
-/// Drained increments: model number and block of rows.
-pub(super) type Blocks = Vec<(usize, Vec<u8>)>;
-
 /// Folds the messages `rows` of `batch`; `columns` are the batch's columns of the stat's fields.
 ///
 /// # Errors
 /// The plugin's own words. The instance must then be dropped.
-pub(super) fn fold(
+pub(crate) fn fold(
     stat: &mut StatBox,
     batch: &Batch,
     columns: &[usize],
@@ -66,7 +64,7 @@ pub(super) fn fold(
 ///
 /// # Errors
 /// The plugin's own words, or that it handed over too much. The instance must then be dropped.
-pub(super) fn drain(
+pub(crate) fn drain(
     stat: &mut StatBox,
     generation: &Generation,
     fields: &[(usize, FieldKind)],
@@ -88,7 +86,7 @@ pub(super) fn drain(
 ///
 /// # Errors
 /// The plugin's own words. The instance must then be dropped.
-pub(super) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<(), String> {
+pub(crate) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<(), String> {
     let model = u32::try_from(model).unwrap_or(u32::MAX);
     match stat.restore(model, RSlice::from_slice(block)) {
         RResult::ROk(()) => Ok(()),
@@ -96,16 +94,11 @@ pub(super) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<
     }
 }
 
-/// The computed views of a new instance, where its stat has any; the rest of it is dropped.
-pub(super) fn views(instance: PluginInstance) -> Option<ViewBox> {
-    instance.views.into_option()
-}
-
 /// Computes `view` over `rows`, a JSON array of objects.
 ///
 /// # Errors
 /// The plugin's own words, or what is wrong with its answer. The instance must then be dropped.
-pub(super) fn compute(views: &ViewBox, view: &str, rows: &str) -> Result<String, String> {
+pub(crate) fn compute(views: &ViewBox, view: &str, rows: &str) -> Result<String, String> {
     // That a text is one is a promise of the plugin's side only.
     let bytes = |text: &RString, most: usize| text.as_bytes()[..text.len().min(most)].to_vec();
     match views.compute(view.into(), rows.into()) {

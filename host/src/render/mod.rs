@@ -7,4 +7,5 @@ pub mod cell;
 pub mod csv;
 pub mod html;
 pub mod json;
+pub mod svg;
 pub mod text;

@@ -1,0 +1,291 @@
+//! The elements of a picture as text: the one place where text and numbers enter it.
+
+use std::fmt::{self, Write};
+
+use super::chart::{Emphasis, Mark};
+use super::measure;
+use super::palette::Palette;
+use super::path::Path;
+use crate::render::html::{encode, escape};
+
+/// Which end of a text its place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// The kinds of texts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Type {
+    /// The heading.
+    Title,
+    /// Names.
+    Name,
+    /// The name of what is chosen.
+    Chosen,
+    /// What stands at axes.
+    Tick,
+}
+
+impl Type {
+    /// Font size, px.
+    pub(super) fn size(self) -> f64 {
+        match self {
+            Self::Title => 15.0,
+            Self::Name | Self::Chosen => 12.0,
+            Self::Tick => 11.0,
+        }
+    }
+
+    fn is_bold(self) -> bool {
+        matches!(self, Self::Title | Self::Chosen)
+    }
+
+    /// Returns the width of a text, px.
+    pub(super) fn width(self, text: &str) -> f64 {
+        measure::width(text, self.size(), self.is_bold())
+    }
+
+    /// Returns a text, cut to `room` px.
+    pub(super) fn fit(self, text: &str, room: f64) -> String {
+        measure::fit(text, self.size(), self.is_bold(), room)
+    }
+}
+
+/// A rectangle of the picture, px.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Area {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+impl Area {
+    pub(super) fn width(&self) -> f64 {
+        (self.right - self.left).max(0.0)
+    }
+
+    pub(super) fn height(&self) -> f64 {
+        (self.bottom - self.top).max(0.0)
+    }
+}
+
+/// A place or a length, in tenths of a pixel; what is not finite is 0.
+pub(super) struct Px(pub(super) f64);
+
+impl fmt::Display for Px {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = if self.0.is_finite() { (self.0 * 10.0).round() / 10.0 } else { 0.0 };
+        // Minus nothing is written as nothing.
+        write!(f, "{}", tenths + 0.0)
+    }
+}
+
+/// A picture that is being written.
+pub(super) struct Canvas {
+    out: String,
+    pub(super) palette: &'static Palette,
+}
+
+impl Canvas {
+    pub(super) fn new(palette: &'static Palette) -> Self {
+        Self { out: String::new(), palette }
+    }
+
+    /// Appends markup that holds nothing from outside.
+    pub(super) fn raw(&mut self, markup: fmt::Arguments<'_>) {
+        let _ = self.out.write_fmt(markup);
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+
+    /// Writes a text that fits: who calls it has measured it.
+    pub(super) fn text(&mut self, kind: Type, anchor: Anchor, x: f64, y: f64, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let palette = self.palette;
+        let (class, fill) = match kind {
+            Type::Tick => ("m", palette.muted),
+            _ => ("t", palette.text),
+        };
+        let anchor = match anchor {
+            Anchor::Start => "",
+            Anchor::Middle => " text-anchor=\"middle\"",
+            Anchor::End => " text-anchor=\"end\"",
+        };
+        let size = match kind {
+            Type::Name | Type::Chosen => String::new(),
+            _ => format!(" font-size=\"{}\"", Px(kind.size())),
+        };
+        let weight = if kind.is_bold() { " font-weight=\"600\"" } else { "" };
+        let _ = write!(
+            self.out,
+            "<text class=\"{class}\" x=\"{}\" y=\"{}\" fill=\"{fill}\"{anchor}{size}{weight}>{}</text>",
+            Px(x),
+            Px(y),
+            clean(&measure::shown(text))
+        );
+    }
+
+    /// Writes a `<title>`: what is said of the element it is the first child of.
+    pub(super) fn title(&mut self, text: &str) {
+        let _ = write!(self.out, "<title>{}</title>", clean(text));
+    }
+
+    /// Writes a `<desc>`.
+    pub(super) fn description(&mut self, text: &str) {
+        if !text.is_empty() {
+            let _ = write!(self.out, "<desc>{}</desc>", clean(text));
+        }
+    }
+
+    /// Opens a mark: a link if it has one, else a group, with what is said of it.
+    pub(super) fn open(&mut self, mark: &Mark, label: &str) {
+        self.open_silent(mark, label);
+        self.title(label);
+    }
+
+    /// Opens a mark whose text says already what it is.
+    pub(super) fn open_silent(&mut self, mark: &Mark, label: &str) {
+        let class = match mark.emphasis {
+            Emphasis::Plain => "",
+            Emphasis::Chosen => " class=\"chosen\"",
+            Emphasis::Dimmed => " class=\"dim\"",
+        };
+        let Some(link) = &mark.link else {
+            let _ = write!(self.out, "<g{class}>");
+            return;
+        };
+        let query: Vec<String> = link
+            .query
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        let current = match mark.emphasis {
+            Emphasis::Chosen => " aria-current=\"true\"",
+            Emphasis::Plain | Emphasis::Dimmed => "",
+        };
+        let _ = write!(
+            self.out,
+            "<a{class} href=\"?{}\" data-sig=\"{}\" data-val=\"{}\" aria-label=\"{}\"{current}>",
+            escape(&query.join("&")),
+            clean(&link.signal),
+            clean(&link.value),
+            clean(label)
+        );
+    }
+
+    /// Closes a mark.
+    pub(super) fn close(&mut self, mark: &Mark) {
+        self.out.push_str(if mark.link.is_some() { "</a>" } else { "</g>" });
+    }
+
+    /// Opens a group in the colour of a series.
+    pub(super) fn open_series(&mut self, colour: usize) {
+        let (class, colour) = self.palette.series(colour);
+        let _ = write!(self.out, "<g class=\"{class}\" color=\"{colour}\">");
+    }
+
+    pub(super) fn close_group(&mut self) {
+        self.out.push_str("</g>");
+    }
+
+    /// Draws a line in the colour of its group.
+    pub(super) fn stroke(&mut self, path: &Path, width: f64, emphasis: Emphasis) {
+        if path.is_empty() {
+            return;
+        }
+        let dim = if emphasis == Emphasis::Dimmed { " stroke-opacity=\".3\"" } else { "" };
+        let _ = write!(
+            self.out,
+            "<path d=\"{}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"{}\" \
+             stroke-linejoin=\"round\" stroke-linecap=\"round\"{dim}/>",
+            path.data(),
+            Px(width)
+        );
+    }
+
+    /// Fills a shape in the colour of its group.
+    pub(super) fn fill(&mut self, path: &Path, opacity: f64, emphasis: Emphasis) {
+        if path.is_empty() {
+            return;
+        }
+        let opacity = if emphasis == Emphasis::Dimmed { opacity * 0.35 } else { opacity };
+        let _ = write!(self.out, "<path d=\"{}\" fill=\"currentColor\"", path.data());
+        if opacity < 1.0 {
+            let _ = write!(self.out, " fill-opacity=\"{:.2}\"", opacity);
+        }
+        self.out.push_str("/>");
+    }
+
+    /// Fills a rectangle in the colour of its group.
+    pub(super) fn rectangle(&mut self, area: Area, emphasis: Emphasis) {
+        let dim = if emphasis == Emphasis::Dimmed { " fill-opacity=\".35\"" } else { "" };
+        let _ = write!(
+            self.out,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"currentColor\"{dim}/>",
+            Px(area.left),
+            Px(area.top),
+            Px(area.width()),
+            Px(area.height())
+        );
+    }
+
+    /// Fills a dot in the colour of its group.
+    pub(super) fn dot(&mut self, x: f64, y: f64, radius: f64, emphasis: Emphasis) {
+        let dim = if emphasis == Emphasis::Dimmed { " fill-opacity=\".3\"" } else { "" };
+        let _ = write!(
+            self.out,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"currentColor\"{dim}/>",
+            Px(x),
+            Px(y),
+            Px(radius)
+        );
+    }
+
+    /// Draws thin lines: those of a grid, or of an axis.
+    pub(super) fn rule(&mut self, path: &Path, axis: bool) {
+        if path.is_empty() {
+            return;
+        }
+        let (class, colour) =
+            if axis { ("x", self.palette.axis) } else { ("g", self.palette.grid) };
+        let _ = write!(
+            self.out,
+            "<path class=\"{class}\" d=\"{}\" fill=\"none\" stroke=\"{colour}\"/>",
+            path.data()
+        );
+    }
+
+    /// Says that there is nothing to draw.
+    pub(super) fn nothing(&mut self, area: &Area) {
+        let text = Type::Name.fit("No data in this range", area.width());
+        let (x, y) = ((area.left + area.right) / 2.0, (area.top + area.bottom) / 2.0 + 4.0);
+        self.text(Type::Name, Anchor::Middle, x, y, &text);
+    }
+}
+
+/// Returns text as it may stand in XML, also inside quotes: escaped, and without the characters
+/// that XML has no form for.
+pub(super) fn clean(text: &str) -> String {
+    let is_allowed = |character: char| {
+        !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}'
+            | '\u{fffe}' | '\u{ffff}')
+    };
+    if text.chars().all(is_allowed) {
+        return escape(text);
+    }
+    let replaced: String = text
+        .chars()
+        .map(
+            |character| if is_allowed(character) { character } else { char::REPLACEMENT_CHARACTER },
+        )
+        .collect();
+    escape(&replaced)
+}

@@ -1,0 +1,84 @@
+//! Legends: what each colour stands for, in lines above the data.
+
+use super::canvas::{Anchor, Area, Canvas, Type};
+use super::chart::{Emphasis, Mark};
+
+/// One of the things that a legend names.
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
+    pub(super) colour: usize,
+    pub(super) mark: &'a Mark,
+}
+
+const LINE: f64 = 19.0;
+const SQUARE: f64 = 10.0;
+const GAP: f64 = 16.0;
+
+/// Draws a legend at the top; `area` becomes what is left. It takes at most three lines, and a third
+/// of the height; `more` counts the things that are drawn nowhere.
+pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], more: usize) {
+    let lines = ((area.height() / 3.0 / LINE).floor() as usize).min(3);
+    if lines == 0 || (entries.is_empty() && more == 0) {
+        return;
+    }
+    // A name alone never takes more than a line, and a few share one where they can.
+    let longest = (area.width() - SQUARE - 5.0).min((area.width() / 3.0).max(110.0));
+    let (mut x, mut line) = (area.left, 0);
+    let mut left_out = more;
+    let mut places = Vec::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let kind = match entry.mark.emphasis {
+            Emphasis::Chosen => Type::Chosen,
+            Emphasis::Plain | Emphasis::Dimmed => Type::Name,
+        };
+        let text = kind.fit(entry.name, longest);
+        let width = SQUARE + 5.0 + kind.width(&text);
+        if x > area.left && x + width > area.right {
+            (x, line) = (area.left, line + 1);
+        }
+        if line == lines {
+            left_out += entries.len() - place;
+            break;
+        }
+        places.push((x, line, kind, text, entry));
+        x += width + GAP;
+    }
+    let mut note = note(left_out);
+    // What was left out must be said, at the cost of an entry if there is no room.
+    while left_out > 0 && line >= lines.saturating_sub(1) && !places.is_empty() {
+        let end = if line == lines { area.right + GAP } else { x };
+        if end + Type::Tick.width(&note) <= area.right {
+            break;
+        }
+        let Some((start, at, ..)) = places.pop() else { break };
+        (x, line) = (start, at);
+        left_out += 1;
+        note = self::note(left_out);
+    }
+    for (x, line, kind, text, entry) in &places {
+        let y = area.top + LINE * *line as f64;
+        canvas.open_silent(entry.mark, entry.name);
+        if *text != entry.name {
+            canvas.title(entry.name);
+        }
+        canvas.open_series(entry.colour);
+        let square = Area { left: *x, top: y + 3.0, right: x + SQUARE, bottom: y + 3.0 + SQUARE };
+        canvas.rectangle(square, entry.mark.emphasis);
+        canvas.close_group();
+        canvas.text(*kind, Anchor::Start, x + SQUARE + 5.0, y + 12.0, text);
+        canvas.close(entry.mark);
+    }
+    if left_out > 0 {
+        if x > area.left && x + Type::Tick.width(&note) > area.right && line + 1 < lines {
+            (x, line) = (area.left, line + 1);
+        }
+        let text = Type::Tick.fit(&note, area.right - x);
+        let y = area.top + LINE * line.min(lines - 1) as f64 + 12.0;
+        canvas.text(Type::Tick, Anchor::Start, x, y, &text);
+    }
+    area.top += LINE * (line.min(lines - 1) + 1) as f64 + 4.0;
+}
+
+fn note(left_out: usize) -> String {
+    format!("and {left_out} more")
+}

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use self::error::ConfigError;
@@ -23,6 +24,7 @@ use self::layers::Layers;
 pub use self::layers::{Origin, Setting};
 pub use self::tokens::Tokens;
 pub use self::units::{UnitError, parse_duration, parse_size};
+use crate::loader::{Trust, TrustError};
 use crate::log::source::{HistoryUrl, SourceUrl};
 use crate::project::Mapping;
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// Commits of a stat after which its deltas are folded into pages at the latest.
     pub fold_deltas: u64,
+    /// Which plugins' files are let in.
+    pub vetting: Trust,
     settings: Vec<Setting>,
 }
 
@@ -263,6 +267,10 @@ impl Config {
                 segment_bytes: layers.size(&["journal", "segment_bytes"], 4 << 10, 1 << 30)?,
             },
             fold_deltas: layers.whole(&["store", "fold_deltas"], 1, 1 << 20)?.unwrap_or(512),
+            vetting: Trust {
+                allow: parsed_each(&layers, &["vetting", "allow"])?,
+                keys: parsed_each(&layers, &["vetting", "trusted_keys"])?,
+            },
             settings: layers.settings(),
         };
         config.check(&layers)?;
@@ -296,6 +304,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Each text of a list, read.
+fn parsed_each<T: FromStr<Err = TrustError>>(
+    layers: &Layers,
+    key: &[&str],
+) -> Result<Vec<T>, ConfigError> {
+    let read = |text: String| {
+        text.parse().map_err(|error| layers.bad_value(key, format!("{text:?}: {error}")))
+    };
+    layers.texts(key)?.into_iter().map(read).collect()
 }
 
 fn sources(

@@ -18,6 +18,7 @@
 
 pub mod admin;
 pub mod catalog;
+mod child;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -34,7 +35,9 @@ pub mod render;
 mod sources;
 pub mod statscache;
 pub mod store;
+mod trial;
 
+pub use child::serve_as_child;
 pub use host::{
     Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
 };

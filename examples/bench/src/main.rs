@@ -107,6 +107,7 @@ const ANSWERS: [Answer; 6] = [
 ];
 
 fn main() -> Result<()> {
+    statmill::serve_as_child();
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
     let made = tempfile::TempDir::new_in(args.tmp.as_deref().map_or_else(

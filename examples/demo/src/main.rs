@@ -41,6 +41,7 @@ struct Args {
 }
 
 fn main() -> Result<()> {
+    statmill::serve_as_child();
     let args = Args::parse();
     let level = tracing_subscriber::filter::LevelFilter::WARN;
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();

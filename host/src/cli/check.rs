@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::run::RunArgs;
 use crate::config::{Config, Keep};
 use crate::host::{LongestKept, longest_kept};
-use crate::loader;
+use crate::loader::{self, LoadOptions};
 
 pub(super) fn check_config(args: &RunArgs) -> Result<()> {
     let config = args.load()?;
@@ -67,7 +67,7 @@ fn longest(config: &Config) -> Result<Option<LongestKept>> {
     let default = Some(config.data.join("plugins")).filter(|folder| folder.is_dir());
     let folders: Vec<PathBuf> = config.plugins.iter().cloned().chain(default).collect();
     let copies = tempfile::TempDir::new()?;
-    let mut loaded = loader::load_folders(&folders, copies.path());
+    let mut loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
     let runs = |ident: &str| config.stats.get(ident).is_none_or(|stat| stat.enabled);
     loaded.stats.retain(|(_, stat)| runs(&stat.ident));
     Ok(longest_kept(&loaded))

@@ -10,7 +10,7 @@ use super::{From, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
 use crate::catalog::{DataFolder, report};
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
-use crate::loader;
+use crate::loader::{self, LoadOptions};
 use crate::query::{self, Limits, Status};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -128,7 +128,7 @@ pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
         args.plugins.clone()
     };
     let copies = tempfile::TempDir::new()?;
-    let loaded = loader::load_folders(&folders, copies.path());
+    let loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
     let reports: Vec<_> = loaded.reports.iter().map(report).collect();
     table::plugins(&reports, args.format, &mut std::io::stdout().lock())?;
     Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use jiff::tz::TimeZone;
 
 use super::{ImportArgs, ImportFrom, StatscacheArgs, WrongUsage};
-use crate::loader;
+use crate::loader::{self, LoadOptions};
 use crate::query::time::{self, UtcTime};
 use crate::statscache::{self, Connection, Names, Options, Outcome, Table};
 use crate::store::{self, AsBase, Database, ImportOptions};
@@ -64,7 +64,7 @@ fn of_statscache(args: &StatscacheArgs) -> Result<()> {
         named => named.to_vec(),
     };
     let copies = tempfile::TempDir::new()?;
-    let loaded = loader::load_folders(&folders, copies.path());
+    let loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
     let stats: Vec<_> = loaded.stats.iter().map(|(_, manifest)| manifest.clone()).collect();
     let here = open(&args.data)?;
     let options = Options { zone, names, until_us, partial: args.partial };

@@ -64,6 +64,8 @@ pub(super) const KEYS: &[Key] = &[
     key(&["journal", "max_age"]),
     with(&["journal", "segment_bytes"], "\"64MiB\""),
     with(&["store", "fold_deltas"], "512"),
+    with(&["vetting", "allow"], "[]"),
+    with(&["vetting", "trusted_keys"], "[]"),
 ];
 
 /// Variables that begin like settings but are something else.

@@ -15,7 +15,7 @@ use crate::catalog::RunningCatalog;
 use crate::config::{Config, Keep};
 use crate::engine::{Engine, EngineOptions};
 use crate::http::{self, HttpOptions};
-use crate::loader;
+use crate::loader::{self, LoadOptions, Trust};
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
 use crate::log::segment::{Retention, SegmentOptions};
@@ -30,6 +30,8 @@ use crate::store::{Database, Tuning};
 pub struct HostBuilder {
     data: PathBuf,
     plugins: Vec<PathBuf>,
+    child_program: Option<PathBuf>,
+    trust: Trust,
     sources: Vec<SourceUrl>,
     mappings: BTreeMap<String, Mapping>,
     history: Option<HistoryUrl>,
@@ -58,6 +60,8 @@ impl HostBuilder {
         Self {
             data: "statmill-data".into(),
             plugins: Vec::new(),
+            child_program: None,
+            trust: Trust::default(),
             sources: Vec::new(),
             mappings: BTreeMap::new(),
             history: None,
@@ -113,6 +117,7 @@ impl HostBuilder {
         };
         self.keep = config.journal.keep;
         self.tuning.fold_deltas = config.fold_deltas;
+        self.trust.clone_from(&config.vetting);
         for (ident, stat) in &config.stats {
             if !stat.enabled {
                 self.disabled.push(ident.clone());
@@ -138,6 +143,22 @@ impl HostBuilder {
     #[must_use]
     pub fn plugin(mut self, path: impl AsRef<Path>) -> Self {
         self.plugins.push(path.as_ref().into());
+        self
+    }
+
+    /// Names the program that is started as child process, in which plugins are tried before they are
+    /// mapped: one whose `main` calls [`serve_as_child`](crate::serve_as_child). Default: this program,
+    /// if its own does.
+    #[must_use]
+    pub fn child_program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.child_program = Some(path.into());
+        self
+    }
+
+    /// Sets which plugins' files are let in. Default: all.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
         self
     }
 
@@ -282,7 +303,8 @@ impl HostBuilder {
         let opened = Database::open_tuned(&self.data, tuning)?;
         let (database, mut stats) = (Arc::new(opened.database), opened.stats);
         let folders = self.plugin_folders();
-        let mut loaded = loader::load_folders(&folders, &self.data.join("plugin-copies"));
+        let mut loaded =
+            loader::load_folders(&folders, &self.load_options(&self.data.join("plugin-copies")));
         loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
         for (_, stat) in &mut loaded.stats {
             if let Some(backlog) = self.backlogs.get(&stat.ident) {
@@ -327,6 +349,15 @@ impl HostBuilder {
         };
         sources.start()?;
         Ok(Host { engine, catalog, sources, http, limits, once: self.once })
+    }
+
+    fn load_options(&self, copies: &Path) -> LoadOptions {
+        LoadOptions {
+            copies: copies.into(),
+            child_program: self.child_program.clone(),
+            configs: self.stat_config.clone(),
+            trust: self.trust.clone(),
+        }
     }
 
     /// Those that were named, then `plugins` in the data folder, where there is one.

@@ -1,19 +1,31 @@
 //! Plugins: from a file in a folder to instances of its stats.
 //!
-//! A file is vetted (`vet`), copied to a private content-addressed file, mapped (`map`) and asked
-//! to describe itself. What fails is reported in one line and left out; the rest loads.
+//! A file is vetted (`vet`), copied to a private content-addressed file, tried in a child process
+//! (`dry_run`, in the child `probe`), mapped (`map`) and asked to describe itself. What fails is reported
+//! in one line and left out; the rest loads.
 
+mod dry_run;
+mod manifest;
 mod map;
+mod probe;
+mod trust;
+mod verdicts;
 mod vet;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use serde::Serialize;
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
+use self::dry_run::DryRunError;
 pub(crate) use self::map::Module;
+pub(crate) use self::probe::serve as serve_probe;
+pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
+use self::verdicts::{Loading, Verdict};
+use crate::child::Program;
+use crate::query::UtcTime;
 
 /// A loaded plugin.
 pub struct Plugin {
@@ -62,9 +74,40 @@ pub enum LoadError {
     /// `describe` failed or answered nonsense.
     #[error("plugin {path:?} does not describe itself: {reason}")]
     Describe { path: PathBuf, reason: String },
+    /// The operator has said which files are let in, and it is none of them.
+    #[error("plugin {path:?} is not let in: {reason}")]
+    Untrusted { path: PathBuf, reason: String },
+    /// The host ended while it was mapped.
+    #[error("plugin {path:?} was not mapped: {reason}")]
+    TookHostDown { path: PathBuf, reason: String },
+    /// In a child process it did what would have ended the host; `reason` tells what.
+    #[error("plugin {path:?} failed its dry run and was not mapped: {reason}")]
+    DryRun { path: PathBuf, reason: String },
     /// The plugin needs features this host does not have.
     #[error("plugin {path:?} needs {feature:?}, which this host does not have; update the host")]
     Requires { path: PathBuf, feature: String },
+}
+
+/// How plugins are loaded.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Where private copies go.
+    pub copies: PathBuf,
+    /// The program that is started as child process for a dry run; none = this one, if its `main` calls
+    /// [`serve_as_child`](crate::serve_as_child).
+    pub child_program: Option<PathBuf>,
+    /// Configuration of the stats that have one, JSON text.
+    pub configs: BTreeMap<String, String>,
+    /// Which files are let in.
+    pub trust: Trust,
+}
+
+impl LoadOptions {
+    /// Private copies go to `folder`; all else is at its default.
+    #[must_use]
+    pub fn copying_to(folder: impl Into<PathBuf>) -> Self {
+        Self { copies: folder.into(), ..Self::default() }
+    }
 }
 
 /// The plugins of some folders and what became of each file.
@@ -78,18 +121,18 @@ pub struct Loaded {
     pub reports: Vec<PluginReport>,
 }
 
-/// Loads every shared library of `folders`, in name order; `copies` is where private copies go.
+/// Loads every shared library of `folders`, in name order.
 ///
 /// Nothing fails as a whole: a file that cannot be loaded is in the reports with its reason.
 #[must_use]
-pub fn load_folders(folders: &[PathBuf], copies: &Path) -> Loaded {
+pub fn load_folders(folders: &[PathBuf], options: &LoadOptions) -> Loaded {
     let mut loaded = Loaded::default();
     let mut owners: HashMap<String, PathBuf> = HashMap::new();
     for folder in folders {
         match library_files(folder) {
             Ok(files) => {
                 for file in files {
-                    admit(&file, copies, &mut owners, &mut loaded);
+                    admit(&file, options, &mut owners, &mut loaded);
                 }
             }
             Err(error) => loaded
@@ -131,9 +174,14 @@ fn library_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-fn admit(file: &Path, copies: &Path, owners: &mut HashMap<String, PathBuf>, loaded: &mut Loaded) {
+fn admit(
+    file: &Path,
+    options: &LoadOptions,
+    owners: &mut HashMap<String, PathBuf>,
+    loaded: &mut Loaded,
+) {
     let mut report = PluginReport::of(file);
-    let plugin = match load(file, copies) {
+    let plugin = match load(file, options) {
         Ok(plugin) => Arc::new(plugin),
         Err(error) => {
             report.error = Some(error.to_string());
@@ -154,7 +202,7 @@ fn admit(file: &Path, copies: &Path, owners: &mut HashMap<String, PathBuf>, load
             ));
             continue;
         }
-        if let Err(reason) = check_manifest(stat) {
+        if let Err(reason) = manifest::check(stat) {
             report.error = Some(format!("stat {:?}: {reason}", stat.ident));
             continue;
         }
@@ -168,67 +216,75 @@ fn admit(file: &Path, copies: &Path, owners: &mut HashMap<String, PathBuf>, load
     loaded.reports.push(report);
 }
 
-/// A manifest is hostile input: what later code relies on is checked here.
-fn check_manifest(stat: &StatManifest) -> Result<(), String> {
-    let ident_ok = !stat.ident.is_empty()
-        && stat.ident.len() <= 128
-        && stat.ident.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        && !stat.ident.starts_with(['.', '_']);
-    if !ident_ok {
-        return Err(
-            "an ident has 1 to 128 of a-z A-Z 0-9 - _ . and does not start with . or _".to_owned()
-        );
-    }
-    if stat.models.is_empty() {
-        return Err("it has no model".to_owned());
-    }
-    let mut names = std::collections::HashSet::new();
-    for model in &stat.models {
-        if model.name.is_empty() || !names.insert(&model.name) {
-            return Err(format!("model name {:?} is empty or used twice", model.name));
-        }
-        if model.window_s == Some(0) || model.window_s.is_some_and(|s| s > 10_000 * 86_400) {
-            return Err(format!("model {:?} has an impossible window", model.name));
-        }
-        if model.measures.is_empty() {
-            return Err(format!("model {:?} has no measures", model.name));
-        }
-        if let Some(reason) = crate::store::index_refusal(model) {
-            return Err(format!("model {:?}: its index {reason}", model.name));
-        }
-        for rollup in &model.rollups {
-            let fits =
-                model.window_s.is_some_and(|s| rollup.window_s > s && rollup.window_s % s == 0);
-            if !fits {
-                return Err(format!(
-                    "model {:?}: a roll-up's window is a larger multiple of the model's",
-                    model.name
-                ));
-            }
-        }
-        let mut columns = std::collections::HashSet::new();
-        let dimensions = model.dimensions.iter().map(|d| d.name.as_str());
-        let measures = model.measures.iter().map(|m| m.name.as_str());
-        for name in dimensions.chain(measures) {
-            if name.is_empty() || !columns.insert(name) {
-                return Err(format!(
-                    "model {:?}: column name {name:?} is empty or used twice",
-                    model.name
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Vets, copies and maps one file and asks it to describe itself.
+/// Vets, copies, tries and maps one file and asks it to describe itself.
 ///
 /// # Errors
 /// See [`LoadError`].
-pub fn load(file: &Path, copies: &Path) -> Result<Plugin, LoadError> {
-    let vetted = vet::vet(file)?;
-    let private = vet::private_copy(&vetted, copies)?;
-    let module = Module::map(file, &private)?;
+pub fn load(file: &Path, options: &LoadOptions) -> Result<Plugin, LoadError> {
+    let vetted = vet::vet(file, &options.trust)?;
+    let private = vet::private_copy(&vetted, &options.copies)?;
+    try_once(file, &private, options)?;
+    let loading = Loading::begin(&private)
+        .map_err(|source| LoadError::Io { path: private.clone(), source })?;
+    let plugin = map_plugin(file, &private, vetted.digest);
+    drop(loading);
+    plugin
+}
+
+/// The dry run of `private`, the vetted copy of `file`, unless its outcome is known.
+fn try_once(file: &Path, private: &Path, options: &LoadOptions) -> Result<(), LoadError> {
+    let failed = |reason| LoadError::DryRun { path: file.into(), reason };
+    Loading::settle(private, &options.configs);
+    match verdicts::find(private, &options.configs) {
+        Some(Verdict::TookHostDown { at_us }) => {
+            return Err(LoadError::TookHostDown {
+                path: file.into(),
+                reason: format!(
+                    "the host ended while it was mapped, {}; put another version in its place, or \
+                     remove {} to have it mapped again",
+                    UtcTime(at_us),
+                    verdicts::file(private).display()
+                ),
+            });
+        }
+        Some(Verdict::Failed(reason)) => return Err(failed(reason)),
+        Some(Verdict::Passed(_)) => return Ok(()),
+        None => {}
+    }
+    let Some(program) = Program::find(options.child_program.as_deref()) else {
+        warn_once("this program does not call statmill::serve_as_child() first in its main");
+        return Ok(());
+    };
+    match dry_run::run(&program, private, &options.configs) {
+        Ok(passed) => {
+            verdicts::keep(private, &options.configs, Verdict::Passed(passed));
+            Ok(())
+        }
+        Err(DryRunError::Died(reason)) => {
+            verdicts::keep(private, &options.configs, Verdict::Failed(reason.clone()));
+            Err(failed(reason))
+        }
+        Err(DryRunError::Failed(reason)) => Err(failed(reason)),
+        Err(DryRunError::NoChild(error)) => {
+            warn_once(&error.to_string());
+            Ok(())
+        }
+    }
+}
+
+/// Says once why no plugin is tried before it is mapped.
+fn warn_once(reason: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            "plugins are mapped without a dry run, and all run in this process: {reason}"
+        );
+    });
+}
+
+/// Maps `private`, the vetted copy of `file`, and asks it to describe itself.
+fn map_plugin(file: &Path, private: &Path, digest: String) -> Result<Plugin, LoadError> {
+    let module = Module::map(file, private)?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
     let text = module.describe().map_err(describe)?;
     let manifest: PluginManifest =
@@ -236,7 +292,7 @@ pub fn load(file: &Path, copies: &Path) -> Result<Plugin, LoadError> {
     if let Some(feature) = manifest.requires.first() {
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
-    Ok(Plugin { path: file.into(), manifest, digest: vetted.digest, module })
+    Ok(Plugin { path: file.into(), manifest, digest, module })
 }
 
 impl PluginReport {

@@ -5,47 +5,73 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use rustix::fs::OFlags;
+
 use super::LoadError;
+use super::trust::Trust;
 
 /// Larger files are refused: no plugin is, but a mistake may be.
 const MAX_LIBRARY_BYTES: u64 = 512 << 20;
+
+/// As much of a library's name is in that of its copy.
+const MAX_STEM: usize = 60;
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: (u16, &str) = (elf::EM_X86_64, "x86-64");
 #[cfg(target_arch = "aarch64")]
 const MACHINE: (u16, &str) = (elf::EM_AARCH64, "aarch64");
 
-/// A file that may be mapped.
+/// A file that may be tried.
 pub(super) struct Vetted {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Digest of `bytes`, hexadecimal.
+    /// SHA-256 of `bytes`, hexadecimal.
     pub(super) digest: String,
 }
 
-/// Reads `path` and checks that it is a whole shared library for this machine.
-pub(super) fn vet(path: &Path) -> Result<Vetted, LoadError> {
+/// Reads `path` and checks that it is a whole shared library for this machine, which `trust` lets in.
+pub(super) fn vet(path: &Path, trust: &Trust) -> Result<Vetted, LoadError> {
     let io = |source| LoadError::Io { path: path.into(), source };
     let unfit = |reason: String| LoadError::Unfit { path: path.into(), reason };
-    // A link is followed: what counts is that the end of it is a regular file.
-    let meta = std::fs::metadata(path).map_err(io)?;
-    if !meta.is_file() {
-        return Err(unfit("not a regular file".into()));
-    }
-    if meta.len() > MAX_LIBRARY_BYTES {
-        return Err(unfit(format!("{} bytes, more than {MAX_LIBRARY_BYTES}", meta.len())));
-    }
+    let file = open_regular(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => unfit(error.to_string()),
+        _ => io(error),
+    })?;
     let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_LIBRARY_BYTES).read_to_end(&mut bytes).map_err(io)?;
+    file.take(MAX_LIBRARY_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_LIBRARY_BYTES {
+        return Err(unfit(format!("it has more than {MAX_LIBRARY_BYTES} bytes")));
+    }
     check_elf(&bytes).map_err(unfit)?;
-    let digest = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes));
+    let digest = hexadecimal(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+    trust
+        .admit(path, &bytes, &digest)
+        .map_err(|reason| LoadError::Untrusted { path: path.into(), reason })?;
     Ok(Vetted { path: path.into(), bytes, digest })
+}
+
+/// Opens a regular file for reading, and nothing else: a FIFO would hang who opens it, and a device may act.
+/// A link is followed, for what counts is its end.
+pub(super) fn open_regular(path: &Path) -> std::io::Result<File> {
+    let refused = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(refused());
+    }
+    // It may have become another since: then neither waits nor is read.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn check_elf(bytes: &[u8]) -> Result<(), String> {
@@ -84,6 +110,7 @@ pub(super) fn private_copy(vetted: &Vetted, folder: &Path) -> Result<PathBuf, Lo
     std::fs::create_dir_all(folder).map_err(io)?;
     let folder = folder.canonicalize().map_err(io)?;
     let stem = vetted.path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem: String = stem.chars().take(MAX_STEM).collect();
     let target = folder.join(format!("{stem}-{}.so", vetted.digest));
     let whole = std::fs::read(&target).is_ok_and(|bytes| bytes == vetted.bytes);
     if !whole {

@@ -1,5 +1,6 @@
 //! The `statmill` command, built where the tests can find it and with their features.
 
 fn main() -> std::process::ExitCode {
+    statmill::serve_as_child();
     statmill::cli::main()
 }

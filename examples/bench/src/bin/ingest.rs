@@ -48,6 +48,7 @@ struct Args {
 }
 
 fn main() -> Result<()> {
+    statmill::serve_as_child();
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
     let folder = tempfile::TempDir::new_in(&args.tmp)?;

@@ -44,6 +44,7 @@ struct Taken {
 }
 
 fn main() -> Result<()> {
+    statmill::serve_as_child();
     let args = Args::parse();
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
     let plugins = ["statmill_activity", "statmill_volume"].map(loader::library_beside_program);

@@ -90,8 +90,8 @@ impl HostBuilder {
             what: "cannot make a folder to count in".to_owned(),
             source,
         })?;
-        let mut loaded =
-            loader::load_folders(&self.plugin_folders(), &scratch.path().join("plugin-copies"));
+        let options = self.load_options(&scratch.path().join("plugin-copies"));
+        let mut loaded = loader::load_folders(&self.plugin_folders(), &options);
         loaded.stats.retain(|(_, manifest)| manifest.ident == ident);
         let Some((_, manifest)) = loaded.stats.first_mut() else {
             return Err(fail("its plugin is not here; name its folder with --plugins".to_owned()));

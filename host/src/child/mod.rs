@@ -1,0 +1,106 @@
+//! The same program as a child process, in which a plugin can hurt nobody.
+//!
+//! A child is this program, started again with a hidden first argument ([`MARK`]). It talks with its
+//! parent over two pipes, gives away every right that a plugin does not need ([`sandbox`]), says what
+//! it could give away, and only then serves its [`Role`]. It ends with its parent, whatever happens.
+//!
+//! ```text
+//! parent: start(program, role, limits) ─► Child { input, output, protection, … }
+//! child:  serve_as_child() ─► close, redirect, confine ─► hello ─► the role's function(Link)
+//! ```
+//!
+//! A role is a function in [`serve`]; what it and its parent say to each other is theirs alone.
+
+mod ask;
+mod process;
+pub(crate) mod sandbox;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::ask::ask;
+pub(crate) use self::sandbox::{Limits, Protection};
+pub(crate) use self::serve::Link;
+pub use self::serve::serve_as_child;
+
+/// The hidden first argument. The role follows, then what the parent says of the child's life, as JSON.
+const MARK: &str = "--statmill-child";
+
+/// Whether [`serve_as_child`] was called: a program that does not call it would, started again, do all
+/// that it does a second time.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// What a child is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Maps one plugin, tries it and tells what it saw.
+    Probe,
+}
+
+impl Role {
+    /// Its word on the command line.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [Self::Probe].into_iter().find(|role| role.word() == word)
+    }
+}
+
+/// The program that serves as child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program(PathBuf);
+
+impl Program {
+    /// `named`, else this program where it calls [`serve_as_child`]; none where there is neither.
+    pub(crate) fn find(named: Option<&Path>) -> Option<Self> {
+        if let Some(named) = named {
+            return Some(Self(named.into()));
+        }
+        // The link leads to the very file that runs, also when another was put in its place since.
+        SERVES.load(Ordering::SeqCst).then(|| Self("/proc/self/exe".into()))
+    }
+}
+
+/// Why a child did not answer.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "variant docs describe their fields")]
+pub(crate) enum ChildError {
+    /// It cannot be started.
+    #[error("cannot start the child process {program:?}: {source}")]
+    Start { program: PathBuf, source: std::io::Error },
+    /// What was started does not know that it is a child.
+    #[error(
+        "{program:?} does not serve as child process; its main must call statmill::serve_as_child()"
+    )]
+    NoChild { program: PathBuf },
+    /// It ended before it had answered.
+    #[error("the child process {how}{}", words(.said))]
+    Ended { how: String, said: String },
+    /// It did not answer in time and was killed.
+    #[error("no answer within {} s", .within.as_secs_f64())]
+    Late { within: std::time::Duration },
+    /// It answered more than is taken and was killed.
+    #[error("the answer has more than {most} bytes")]
+    TooLong { most: usize },
+    /// Its pipes failed.
+    #[error("cannot talk with the child process: {0}")]
+    Pipe(std::io::Error),
+}
+
+fn words(said: &str) -> String {
+    match said.trim() {
+        "" => String::new(),
+        said => format!("; it said: {said}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

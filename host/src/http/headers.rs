@@ -58,6 +58,14 @@ pub(super) async fn common(request: Request, next: Next) -> Response {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     }
+    let is_svg =
+        headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"image/svg"));
+    if is_svg {
+        // A picture opened by itself is a page of this site: it may hold a style and nothing else.
+        let policy = "default-src 'none'; style-src 'unsafe-inline'";
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
     headers.append(VARY, HeaderValue::from_static("Accept"));
     response
 }

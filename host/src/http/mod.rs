@@ -6,6 +6,7 @@
 
 mod admin;
 mod auth;
+mod badge;
 mod connections;
 mod events;
 mod export;
@@ -25,6 +26,7 @@ mod rows;
 mod schema;
 mod server;
 mod status;
+mod svg;
 #[cfg(test)]
 mod tests;
 mod views;

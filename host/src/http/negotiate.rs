@@ -13,6 +13,7 @@ const MEDIA: &[(Format, &[&str])] = &[
     (Format::Csv, &["text/csv", "application/csv"]),
     (Format::Html, &["text/html", "application/xhtml+xml"]),
     (Format::Ndjson, &["application/x-ndjson", "application/ndjson", "application/jsonl"]),
+    (Format::Svg, &["image/svg+xml"]),
 ];
 
 /// The chosen form of an answer.
@@ -29,6 +30,7 @@ impl Chosen {
             Format::Csv => "text/csv; charset=utf-8",
             Format::Html => "text/html; charset=utf-8",
             Format::Ndjson => "application/x-ndjson",
+            Format::Svg => "image/svg+xml",
         };
         Self { format, content_type }
     }

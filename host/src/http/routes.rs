@@ -8,8 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 use super::auth::Use;
 use super::openapi::operations::{self as describe, Describe};
 use super::{
-    App, admin, events, export, facets, index, ingest, messages, openapi, rows, schema, status,
-    views,
+    App, admin, badge, events, export, facets, index, ingest, messages, openapi, rows, schema,
+    status, views,
 };
 
 /// One address.
@@ -48,6 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
     reading("/api/_status", || get(status::status), describe::status),
     reading("/api/_messages/{log}/{offset}", || get(messages::get), describe::message),
     reading("/api/{ident}", || get(rows::get), describe::rows),
+    reading("/api/{ident}/badge.svg", || get(badge::get), describe::badge),
     reading("/api/{ident}/facets", || get(facets::get), describe::facets),
     reading("/api/{ident}/events", || get(events::one), describe::events),
     reading("/api/{ident}/schema", || get(schema::get), describe::schema),

@@ -13,7 +13,7 @@ use super::headers;
 use super::links::Place;
 use super::negotiate::{Chosen, choose};
 use super::problem::Problem;
-use super::{Answer, App};
+use super::{Answer, App, svg};
 use crate::query::{self, Format, Query, StatView, params};
 use crate::render::{csv, html, json};
 
@@ -59,8 +59,14 @@ pub(super) async fn get(
     let found = find(&app, &name)?;
     let asked = (found.ident.as_str(), "");
     let place = Place::new(&app, (&uri, &request), asked, found.extension, raw.as_deref());
-    let query = params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
+    let mut query =
+        params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(found.extension.or(query.format), &request, &Format::ALL)?;
+    // Pages hand on what they were asked, so what is said of a picture is no filter elsewhere either.
+    let asked = svg::asked(&found, &mut query)?;
+    if chosen.format == Format::Svg {
+        return svg::answer(&app, found, query, asked, (chosen, place, &request)).await;
+    }
     let etag = etag(&found, "", &query, chosen);
     if let Some(known) = known(&app, &found, &etag, &request) {
         return Ok(known);
@@ -81,7 +87,7 @@ pub(super) fn known(app: &App, found: &Found, etag: &str, request: &HeaderMap) -
     headers::is_known(request, etag).then(|| not_modified(app, found, etag))
 }
 
-fn not_modified(app: &App, found: &Found, etag: &str) -> Response {
+pub(super) fn not_modified(app: &App, found: &Found, etag: &str) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     let is_private = app.options.tokens.query.is_some();
     headers::describe(&mut response, found.view.complete_until, etag, is_private);
@@ -195,7 +201,7 @@ fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
 pub(super) fn etag(found: &Found, what: &str, query: &Query, chosen: Chosen) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     (&found.ident, what, query, chosen).hash(&mut hash);
-    if query.envelope || chosen.format == Format::Html {
+    if query.envelope || matches!(chosen.format, Format::Html | Format::Svg) {
         // These show it in their body, and it moves on while the rows stay.
         found.view.complete_until.hash(&mut hash);
     }

@@ -16,7 +16,7 @@ pub struct Sort {
 }
 
 impl Sort {
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text.strip_prefix('-') {
             Some(column) => Self { column: column.to_owned(), order: Order::Desc },
             None => Self { column: text.to_owned(), order: Order::Asc },

@@ -7,5 +7,6 @@ pub mod cell;
 pub mod csv;
 pub mod html;
 pub mod json;
+pub mod picture;
 pub mod svg;
 pub mod text;

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Subject;
-use super::parameters::{component, flag, named, of_rows, own, path, repeated};
+use super::parameters::{component, flag, named, of_pictures, of_rows, own, path, repeated};
 use super::schemas::{problem, reference};
 use crate::http::negotiate::Chosen;
-use crate::http::{events, facets as facets_route, views};
+use crate::http::{badge as badge_route, events, facets as facets_route, views};
 use crate::query::Format;
+use crate::render::svg::BadgeColour;
 
 /// Describes an operation; who asks adds its name and who may use it.
 pub(in crate::http) type Describe = fn(&Subject<'_>) -> Json;
@@ -151,9 +152,31 @@ fn titled(subject: &Subject<'_>, words: &str) -> String {
 pub(in crate::http) fn rows(subject: &Subject<'_>) -> Json {
     let mut parameters = place(subject);
     parameters.extend(of_rows(subject.stat(), &[]));
-    let answer = rows_answer("The rows of one page.", &Format::ALL, &rows_schema(subject));
+    parameters.extend(of_pictures(subject.stat(), &[]));
+    let answer = rows_answer(
+        "The rows of one page, or a picture of them.",
+        &Format::ALL,
+        &rows_schema(subject),
+    );
     let problems = ["400", "404", "406", "422"];
     known(operation(&titled(subject, "rows"), parameters, answer, &problems))
+}
+
+pub(in crate::http) fn badge(subject: &Subject<'_>) -> Json {
+    let mut parameters = place(subject);
+    parameters.push(own("label", badge_route::LABEL, json!({ "type": "string" }), false));
+    let colours: Vec<_> = BadgeColour::NAMED.iter().map(|(name, _)| *name).chain([""]).collect();
+    let schema = json!({ "type": "string", "enum": colours });
+    parameters.push(own("colour", badge_route::COLOUR, schema, false));
+    let without = ["order", "sort", "columns", "cursor", "page", "step", "points", "format"];
+    parameters.extend(of_rows(subject.stat(), &without));
+    parameters.extend(of_pictures(subject.stat(), &["type", "y", "w", "h", "theme", "tz"]));
+    let mut answer = complete(text("One number, the size of a line of text.", "image/svg+xml"));
+    for name in ["ETag", "Cache-Control"] {
+        answer["headers"][name] = header(name);
+    }
+    let problems = ["400", "404", "422"];
+    known(operation(&titled(subject, "badge"), parameters, answer, &problems))
 }
 
 pub(in crate::http) fn facets(subject: &Subject<'_>) -> Json {

@@ -8,6 +8,7 @@ use crate::query::params::{PARAMS, Param, Values};
 use crate::query::shape::ModelShape;
 use crate::query::{Column, StatView};
 use crate::render::html::encode;
+use crate::render::picture;
 
 /// The largest whole number that is taken.
 const MOST: u64 = u64::MAX;
@@ -111,6 +112,20 @@ pub(super) fn of_rows(stat: Option<(&str, &StatView)>, without: &[&str]) -> Vec<
         "schema": { "$ref": format!("#/components/schemas/Filters.{}", component(ident)) },
     }));
     parameters
+}
+
+/// All parameters of pictures but those named `without`. Of a statistic that has a column of such a
+/// name, under the other name.
+pub(super) fn of_pictures(stat: Option<(&str, &StatView)>, without: &[&str]) -> Vec<Json> {
+    let columns = stat.map(|(_, view)| columns(view)).unwrap_or_default();
+    let taken = |name: &str| columns.iter().any(|column| column.name == name);
+    let wanted = picture::PARAMS.iter().filter(|param| !without.contains(&param.name));
+    let described = wanted.filter_map(|param| {
+        let name = [param.name, param.alias].into_iter().find(|name| !taken(name))?;
+        let meaning = format!("Of pictures: {}. It takes {}.", param.meaning, param.allowed);
+        Some(query(name, &meaning, or_nothing(schema(&param.values))))
+    });
+    described.collect()
 }
 
 /// The columns of all models of a statistic, each name once.

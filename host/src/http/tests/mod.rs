@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod ingest;
 mod openapi;
+mod pictures;
 mod questions;
 mod security;
 mod transcripts;

@@ -11,11 +11,13 @@ pub enum Format {
     Html,
     /// One JSON object per line.
     Ndjson,
+    /// A picture.
+    Svg,
 }
 
 impl Format {
     /// Every format, the preferred first.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Html, Self::Ndjson];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Csv, Self::Html, Self::Ndjson, Self::Svg];
 
     /// Returns the name, which is also the extension.
     #[must_use]
@@ -25,6 +27,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Html => "html",
             Self::Ndjson => "ndjson",
+            Self::Svg => "svg",
         }
     }
 

@@ -217,8 +217,8 @@ pub const PARAMS: &[Param] = &[
     Param {
         name: "format",
         aliases: &[],
-        allowed: "`json`, `csv`, `html` or `ndjson`",
-        values: Values::OneOf(&["json", "csv", "html", "ndjson"]),
+        allowed: "`json`, `csv`, `html`, `ndjson` or `svg`",
+        values: Values::OneOf(&["json", "csv", "html", "ndjson", "svg"]),
         meaning: "the form of the answer; an extension of the path comes before it, `Accept` after",
         set: |query, value, _| {
             query.format = Some(Format::named(value).ok_or("is not a format")?);

@@ -34,7 +34,7 @@ pub(super) fn vertical(
     let texts: Vec<String> = domain
         .ticks
         .iter()
-        .map(|tick| unit.tick(*tick, domain.step(*tick), domain.largest()))
+        .map(|tick| unit.tick(*tick, domain.step(*tick), domain.unit_of(*tick)))
         .collect();
     let widest = texts.iter().map(|text| Type::Tick.width(text)).fold(0.0, f64::max);
     // Labels never take more than the data.
@@ -146,7 +146,7 @@ pub(super) fn numbers(
     let mut taken_until = f64::NEG_INFINITY;
     for tick in &scale.domain.ticks {
         let x = scale.at(*tick);
-        let text = unit.tick(*tick, scale.domain.step(*tick), scale.domain.largest());
+        let text = unit.tick(*tick, scale.domain.step(*tick), scale.domain.unit_of(*tick));
         let width = Type::Tick.width(&text);
         lines.start(x, if grid { area.top } else { area.bottom });
         lines.line(x, area.bottom + 4.0);

@@ -12,13 +12,12 @@ use super::scale::{Domain, Scale, drawable};
 const ROW: (f64, f64) = (15.0, 30.0);
 
 impl Bars {
-    /// Returns the height, px, that wastes no room; without heading and legend.
+    /// Returns the height, px, that wastes no room; without heading and legend, and with at most
+    /// so many bars.
     #[must_use]
-    pub fn height(&self) -> u32 {
-        u32::try_from(self.categories.len())
-            .unwrap_or(u32::MAX)
-            .saturating_mul(22)
-            .saturating_add(8)
+    pub fn height(&self, most: usize) -> u32 {
+        let bars = u32::try_from(self.categories.len().clamp(1, most.max(1)));
+        bars.unwrap_or(u32::MAX).saturating_mul(22).saturating_add(8)
     }
 }
 
@@ -189,11 +188,11 @@ fn rows(bars: &Bars, layers: &[Layer], room: usize) -> (Vec<Row>, usize) {
     };
     let mut rows: Vec<Row> = bars.categories.iter().enumerate().map(row).collect();
     if rows.len() <= room.max(1) {
-        return (rows, 0);
+        return (rows, bars.more);
     }
     let others = rows.split_off(room.saturating_sub(1).max(1));
     if bars.rest == Rest::Omit || room < 2 {
-        return (rows, others.len());
+        return (rows, others.len().saturating_add(bars.more));
     }
     let dimmed = others.iter().all(|row| row.mark.emphasis == Emphasis::Dimmed);
     let emphasis = if dimmed { Emphasis::Dimmed } else { Emphasis::Plain };
@@ -204,7 +203,7 @@ fn rows(bars: &Bars, layers: &[Layer], room: usize) -> (Vec<Row>, usize) {
             .map(|layer| sum(others.iter().map(|row| row.values[layer])))
             .collect(),
     });
-    (rows, 0)
+    (rows, bars.more)
 }
 
 fn value(layer: &Layer, place: usize) -> Option<f64> {

@@ -21,6 +21,8 @@ pub(super) enum Anchor {
 pub(super) enum Type {
     /// The heading.
     Title,
+    /// The number of a tile, of this size in px.
+    Number(f64),
     /// Names.
     Name,
     /// The name of what is chosen.
@@ -34,13 +36,14 @@ impl Type {
     pub(super) fn size(self) -> f64 {
         match self {
             Self::Title => 15.0,
+            Self::Number(size) => size,
             Self::Name | Self::Chosen => 12.0,
             Self::Tick => 11.0,
         }
     }
 
     fn is_bold(self) -> bool {
-        matches!(self, Self::Title | Self::Chosen)
+        matches!(self, Self::Title | Self::Number(_) | Self::Chosen)
     }
 
     /// Returns the width of a text, px.
@@ -88,11 +91,13 @@ impl fmt::Display for Px {
 pub(super) struct Canvas {
     out: String,
     pub(super) palette: &'static Palette,
+    width: f64,
+    height: f64,
 }
 
 impl Canvas {
-    pub(super) fn new(palette: &'static Palette) -> Self {
-        Self { out: String::new(), palette }
+    pub(super) fn new(palette: &'static Palette, width: f64, height: f64) -> Self {
+        Self { out: String::new(), palette, width, height }
     }
 
     /// Appends markup that holds nothing from outside.
@@ -104,9 +109,31 @@ impl Canvas {
         self.out
     }
 
-    /// Writes a text that fits: who calls it has measured it.
+    /// Writes a text, if all of it is in sight: who calls it has measured it.
     pub(super) fn text(&mut self, kind: Type, anchor: Anchor, x: f64, y: f64, text: &str) {
-        if text.is_empty() {
+        self.text_and(kind, anchor, (x, y), text, "");
+    }
+
+    /// Writes a text and, right behind it, a small one.
+    pub(super) fn text_and(
+        &mut self,
+        kind: Type,
+        anchor: Anchor,
+        (x, y): (f64, f64),
+        text: &str,
+        small: &str,
+    ) {
+        let long =
+            kind.width(text) + if small.is_empty() { 0.0 } else { 5.0 + Type::Tick.width(small) };
+        let left = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - long / 2.0,
+            Anchor::End => x - long,
+        };
+        // What would be cut by the edge of a small picture is left out of it.
+        let in_sight = left >= 0.0 && left + long <= self.width;
+        let in_sight = in_sight && y >= kind.size() * 0.72 && y <= self.height;
+        if text.is_empty() || !in_sight {
             return;
         }
         let palette = self.palette;
@@ -126,11 +153,21 @@ impl Canvas {
         let weight = if kind.is_bold() { " font-weight=\"600\"" } else { "" };
         let _ = write!(
             self.out,
-            "<text class=\"{class}\" x=\"{}\" y=\"{}\" fill=\"{fill}\"{anchor}{size}{weight}>{}</text>",
+            "<text class=\"{class}\" x=\"{}\" y=\"{}\" fill=\"{fill}\"{anchor}{size}{weight}>{}",
             Px(x),
             Px(y),
             clean(&measure::shown(text))
         );
+        if !small.is_empty() {
+            let _ = write!(
+                self.out,
+                "<tspan class=\"m\" dx=\"5\" fill=\"{}\" font-size=\"{}\" font-weight=\"400\">{}</tspan>",
+                palette.muted,
+                Px(Type::Tick.size()),
+                clean(&measure::shown(small))
+            );
+        }
+        self.out.push_str("</text>");
     }
 
     /// Writes a `<title>`: what is said of the element it is the first child of.
@@ -234,6 +271,24 @@ impl Canvas {
             Px(area.top),
             Px(area.width()),
             Px(area.height())
+        );
+    }
+
+    /// Fills a rectangle in the colour of a part, from 0 to 1, of the scale.
+    pub(super) fn cell(&mut self, area: Area, part: f64, emphasis: Emphasis) {
+        let (class, colour) = self.palette.scale(part);
+        let _ = write!(self.out, "<g class=\"{class}\" color=\"{colour}\">");
+        self.rectangle(area, emphasis);
+        self.close_group();
+    }
+
+    /// Draws a dashed line in the colour of texts.
+    pub(super) fn dashes(&mut self, path: &Path) {
+        let _ = write!(
+            self.out,
+            "<path class=\"d\" d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-dasharray=\"3 3\"/>",
+            path.data(),
+            self.palette.muted
         );
     }
 

@@ -79,7 +79,7 @@ impl Default for Size {
 }
 
 /// Colours of the stand-alone form.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Theme {
     /// As the reader prefers; light where that is not known.
     #[default]
@@ -131,6 +131,18 @@ pub enum Plot {
     Lines(Lines),
     /// Values of named things, one below the other.
     Bars(Bars),
+    /// Values by two things, as colours.
+    Heat(Heat),
+    /// How often values of which size are.
+    Histogram(Histogram),
+    /// Things by two values each.
+    Scatter(Scatter),
+    /// Where the values of named things lie.
+    Boxes(Boxes),
+    /// The course of a value, the size of a word.
+    Sparkline(Sparkline),
+    /// One number.
+    Tile(Tile),
 }
 
 /// The axis of measured values.
@@ -146,7 +158,7 @@ pub struct Axis {
 }
 
 /// Where an axis begins and how it rises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AxisForm {
     /// Evenly, with zero in sight.
     #[default]
@@ -235,6 +247,8 @@ pub struct Bars {
     pub layers: Vec<Layer>,
     /// What becomes of categories for which there is no room.
     pub rest: Rest,
+    /// How many things there are besides the categories.
+    pub more: usize,
 }
 
 /// One of the things that bars stand for.
@@ -256,5 +270,144 @@ pub struct Layer {
     /// Its place in the palette; by its order if `None`.
     pub colour: Option<usize>,
     /// Link and emphasis of the legend entry.
+    pub mark: Mark,
+}
+
+/// Values by two things, as colours.
+#[derive(Clone, Debug, Default)]
+pub struct Heat {
+    /// Unit of the values.
+    pub unit: String,
+    /// What the columns are.
+    pub columns: Columns,
+    /// What the rows are, from the top.
+    pub rows: Vec<Category>,
+    /// One list per row, one value per column; missing ones are `None`.
+    pub cells: Vec<Vec<Option<f64>>>,
+}
+
+/// What the columns of a heat map are.
+#[derive(Clone, Debug)]
+pub enum Columns {
+    /// Named things.
+    Names(Vec<Category>),
+    /// Windows that follow each other.
+    Times {
+        /// Where the first begins, µs since 1970.
+        from: f64,
+        /// The length of each, µs.
+        width: f64,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self::Names(Vec::new())
+    }
+}
+
+/// How often values of which size are.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    /// What was measured.
+    pub axis: Axis,
+    /// What was counted (`messages`); empty = not said.
+    pub counted: String,
+    /// Ranges of values, ascending, and how many values each holds.
+    pub buckets: Vec<Bucket>,
+    /// Values to be marked, such as quantiles, with their names.
+    pub marked: Vec<(String, f64)>,
+}
+
+/// A range of values of a histogram.
+#[derive(Clone, Debug, Default)]
+pub struct Bucket {
+    /// Its smallest value.
+    pub low: f64,
+    /// The value it ends before.
+    pub high: f64,
+    /// How many values it holds.
+    pub count: f64,
+    /// Link and emphasis.
+    pub mark: Mark,
+}
+
+/// Things by two values each.
+#[derive(Clone, Debug, Default)]
+pub struct Scatter {
+    /// What the points are right of.
+    pub x: XAxis,
+    /// What the points are above.
+    pub y: Axis,
+    /// The things.
+    pub points: Vec<Point>,
+}
+
+/// One of the things of a scatter plot.
+#[derive(Clone, Debug, Default)]
+pub struct Point {
+    /// Its name, written where there is room.
+    pub name: String,
+    /// Its place from left to right.
+    pub x: f64,
+    /// Its place from bottom to top.
+    pub y: f64,
+    /// Link and emphasis.
+    pub mark: Mark,
+}
+
+/// Where the values of named things lie.
+#[derive(Clone, Debug, Default)]
+pub struct Boxes {
+    /// What was measured.
+    pub axis: Axis,
+    /// The named things, from the top.
+    pub boxes: Vec<Spread>,
+}
+
+/// Where the values of one thing lie.
+#[derive(Clone, Debug, Default)]
+pub struct Spread {
+    /// The thing.
+    pub category: Category,
+    /// The smallest value.
+    pub low: f64,
+    /// A quarter of the values lie below it.
+    pub lower: f64,
+    /// Half of the values lie below it.
+    pub median: f64,
+    /// Three quarters of the values lie below it.
+    pub upper: f64,
+    /// The largest value.
+    pub high: f64,
+    /// Values to be drawn one by one.
+    pub outliers: Vec<f64>,
+}
+
+/// The course of a value, the size of a word.
+#[derive(Clone, Debug, Default)]
+pub struct Sparkline {
+    /// Places and values; `None` interrupts the line.
+    pub points: Vec<(f64, Option<f64>)>,
+    /// Its place in the palette.
+    pub colour: usize,
+}
+
+/// One number.
+#[derive(Clone, Debug, Default)]
+pub struct Tile {
+    /// What it is.
+    pub label: String,
+    /// The number; `None` = not known.
+    pub value: Option<f64>,
+    /// Its unit.
+    pub unit: String,
+    /// A line below it, such as what it is compared with.
+    pub note: String,
+    /// Its course, drawn below; empty = none.
+    pub course: Sparkline,
+    /// Link and emphasis.
     pub mark: Mark,
 }

@@ -1,12 +1,12 @@
 //! Both forms of a chart: what is around the data.
 
 use super::canvas::{Anchor, Area, Canvas, Type};
-use super::chart::{Chart, Plot, Theme};
+use super::chart::{Category, Chart, Columns, Mark, Plot, Theme};
 use super::palette::{LIGHT, Palette, style};
-use super::{bars, lines};
+use super::{bars, boxes, heat, histogram, lines, scatter, small};
 
 /// The fonts of a picture: whatever the reader's system has.
-const FONTS: &str =
+pub(super) const FONTS: &str =
     "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','DejaVu Sans',sans-serif";
 
 /// Returns a chart as a node of a page: no heading, no background, colours by the page's style.
@@ -15,9 +15,9 @@ const FONTS: &str =
 /// `q9`, whose `color` their shapes take; texts `t` and `m` (muted), lines `g` (grid) and `x` (axis).
 #[must_use]
 pub fn inline(chart: &Chart) -> String {
-    let mut canvas = Canvas::new(&LIGHT);
-    open(&mut canvas, chart, false);
     let (width, height) = (f64::from(chart.size.width()), f64::from(chart.size.height()));
+    let mut canvas = Canvas::new(&LIGHT, width, height);
+    open(&mut canvas, chart, false);
     plot(
         &mut canvas,
         chart,
@@ -30,9 +30,9 @@ pub fn inline(chart: &Chart) -> String {
 /// Returns a chart as a file: with heading, background and a style of its own.
 #[must_use]
 pub fn stand_alone(chart: &Chart) -> String {
-    let mut canvas = Canvas::new(Palette::of(chart.theme));
-    open(&mut canvas, chart, true);
     let (width, height) = (f64::from(chart.size.width()), f64::from(chart.size.height()));
+    let mut canvas = Canvas::new(Palette::of(chart.theme), width, height);
+    open(&mut canvas, chart, true);
     canvas.raw(format_args!("<style>{}</style>", style(chart.theme)));
     let background = canvas.palette.background;
     canvas.raw(format_args!(
@@ -40,7 +40,9 @@ pub fn stand_alone(chart: &Chart) -> String {
     ));
     let edge = if width >= 200.0 && height >= 100.0 { 12.0 } else { 4.0 };
     let mut area = Area { left: edge, top: edge, right: width - edge, bottom: height - edge };
-    if height >= 120.0 {
+    // A tile and a sparkline are their own heading.
+    let named = !matches!(chart.plot, Plot::Tile(_) | Plot::Sparkline(_));
+    if named && height >= 120.0 {
         heading(&mut canvas, chart, &mut area);
     }
     plot(&mut canvas, chart, area);
@@ -90,6 +92,12 @@ fn plot(canvas: &mut Canvas, chart: &Chart, area: Area) {
     match &chart.plot {
         Plot::Lines(lines) => lines::draw(canvas, area, lines, &chart.zone),
         Plot::Bars(bars) => bars::draw(canvas, area, bars),
+        Plot::Heat(heat) => heat::draw(canvas, area, heat, &chart.zone),
+        Plot::Histogram(histogram) => histogram::draw(canvas, area, histogram),
+        Plot::Scatter(scatter) => scatter::draw(canvas, area, scatter, &chart.zone),
+        Plot::Boxes(boxes) => boxes::draw(canvas, area, boxes),
+        Plot::Sparkline(sparkline) => small::sparkline(canvas, area, sparkline),
+        Plot::Tile(tile) => small::tile(canvas, area, tile),
     }
 }
 
@@ -97,16 +105,37 @@ fn class(plot: &Plot) -> &'static str {
     match plot {
         Plot::Lines(_) => "lines",
         Plot::Bars(_) => "bars",
+        Plot::Heat(_) => "heat",
+        Plot::Histogram(_) => "histogram",
+        Plot::Scatter(_) => "scatter",
+        Plot::Boxes(_) => "boxes",
+        Plot::Sparkline(_) => "sparkline",
+        Plot::Tile(_) => "tile",
     }
 }
 
 fn has_links(plot: &Plot) -> bool {
+    marks(plot).into_iter().any(|mark| mark.link.is_some())
+}
+
+fn marks(plot: &Plot) -> Vec<&Mark> {
     match plot {
-        Plot::Lines(lines) => lines.series.iter().any(|series| series.mark.link.is_some()),
+        Plot::Lines(lines) => lines.series.iter().map(|series| &series.mark).collect(),
         Plot::Bars(bars) => {
-            let categories = bars.categories.iter().map(|category| &category.mark);
             let layers = bars.layers.iter().map(|layer| &layer.mark);
-            categories.chain(layers).any(|mark| mark.link.is_some())
+            bars.categories.iter().map(|category| &category.mark).chain(layers).collect()
         }
+        Plot::Heat(heat) => {
+            let columns: &[Category] = match &heat.columns {
+                Columns::Names(names) => names,
+                Columns::Times { .. } => &[],
+            };
+            heat.rows.iter().chain(columns).map(|category| &category.mark).collect()
+        }
+        Plot::Histogram(histogram) => histogram.buckets.iter().map(|bucket| &bucket.mark).collect(),
+        Plot::Scatter(scatter) => scatter.points.iter().map(|point| &point.mark).collect(),
+        Plot::Boxes(boxes) => boxes.boxes.iter().map(|spread| &spread.category.mark).collect(),
+        Plot::Sparkline(_) => Vec::new(),
+        Plot::Tile(tile) => vec![&tile.mark],
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, lines: &Lines, zone: &Ti
         legend::draw(canvas, &mut area, &entries, chosen.omitted);
     }
     let Some(range) = range(lines, &chosen.series) else { return canvas.nothing(&area) };
-    area.bottom -= axis::horizontal_height(&lines.x).min(area.height() / 2.0);
+    // Of a picture too low for labels, all is for the data.
+    if area.height() >= 70.0 {
+        area.bottom -= axis::horizontal_height(&lines.x);
+    }
     let shown = |x: f64| (range.0..=range.1).contains(&x);
     let values: Vec<f64> = match &stack {
         Some(stack) => stack.ends().collect(),
@@ -98,7 +101,9 @@ fn range(lines: &Lines, series: &[Series]) -> Option<(f64, f64)> {
         Form::Columns { width } if width.is_finite() => width.max(0.0),
         _ => 0.0,
     };
-    let high = high + after;
+    // A column alone stands between two of its width.
+    let around = if low == high { 2.0 * after } else { 0.0 };
+    let (low, high) = (low - around, high + after + around);
     // A point alone stands in the middle of an hour.
     let room = match (low < high, &lines.x) {
         (true, _) => 0.0,

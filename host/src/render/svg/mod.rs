@@ -11,10 +11,14 @@
 //! number that is not finite, whatever the data hold, and their length is bounded by their size.
 
 mod axis;
+mod badge;
 mod bars;
+mod boxes;
 mod canvas;
 mod chart;
 mod draw;
+mod heat;
+mod histogram;
 mod legend;
 mod lines;
 mod measure;
@@ -22,12 +26,18 @@ mod number;
 mod palette;
 mod path;
 mod scale;
+mod scatter;
 mod series;
+mod small;
+#[cfg(test)]
+mod tests;
 mod time;
 
+pub use badge::{Badge, BadgeColour, badge};
 pub use chart::{
-    Axis, AxisForm, Bars, Category, Chart, Emphasis, Form, Layer, Lines, Link, Mark, Plot, Rest,
-    Series, Size, Theme, XAxis,
+    Axis, AxisForm, Bars, Boxes, Bucket, Category, Chart, Columns, Emphasis, Form, Heat, Histogram,
+    Layer, Lines, Link, Mark, Plot, Point, Rest, Scatter, Series, Size, Sparkline, Spread, Theme,
+    Tile, XAxis,
 };
 pub use draw::{inline, stand_alone};
 pub use palette::STYLE;

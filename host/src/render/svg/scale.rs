@@ -95,9 +95,9 @@ impl Domain {
         if self.log { 10_f64.powf(tick.log10().floor()) } else { self.step }
     }
 
-    /// Returns the largest distance from zero.
-    pub(super) fn largest(&self) -> f64 {
-        self.low.abs().max(self.high.abs())
+    /// Returns the value that decides in which unit a tick is written: on an even axis all in one.
+    pub(super) fn unit_of(&self, tick: f64) -> f64 {
+        if self.log { tick } else { self.low.abs().max(self.high.abs()) }
     }
 }
 

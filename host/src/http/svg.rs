@@ -1,0 +1,155 @@
+//! `GET /api/{ident}.svg`: the rows of a stat as a picture.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+
+use super::links::Place;
+use super::negotiate::Chosen;
+use super::problem::Problem;
+use super::rows::{self, Found};
+use super::{Answer, App};
+use crate::query::shape::ModelShape;
+use crate::query::{self, Format, Limits, Page, Query, QueryError};
+use crate::render::picture::{About, Asked, Kind, MOST_ROWS, Plan};
+use crate::render::svg::{Emphasis, Link, Mark, Plot, Size, stand_alone};
+use statmill_plugin_api::manifest::ModelManifest;
+
+/// Height of heading and edges around bars, px.
+const AROUND_BARS: u32 = 80;
+/// The most bars that make a picture higher than it usually is.
+const MOST_BARS: usize = 30;
+
+/// Takes what is said of a picture out of a query.
+pub(super) fn asked(found: &Found, query: &mut Query) -> Result<Asked, Problem> {
+    let columns: Vec<String> = match model(found, query) {
+        Some(model) => {
+            ModelShape::new(model).columns().iter().map(|column| column.name.clone()).collect()
+        }
+        None => Vec::new(),
+    };
+    Asked::take(query, &columns).map_err(Problem::params)
+}
+
+/// The model that a query asks.
+pub(super) fn model<'a>(found: &'a Found, query: &Query) -> Option<&'a ModelManifest> {
+    let is_wanted = |name: &str| query.model.as_ref().is_none_or(|wanted| wanted == name);
+    let models = found.view.snapshot.models();
+    models.iter().find(|stored| is_wanted(&stored.name)).map(|stored| &stored.model)
+}
+
+/// What a picture may read: as other queries, and a whole picture at once.
+pub(super) fn limits(app: &App) -> Limits {
+    Limits { max_rows_per_page: MOST_ROWS, ..app.options.limits.clone() }
+}
+
+pub(super) async fn answer(
+    app: &Arc<App>,
+    found: Found,
+    query: Query,
+    asked: Asked,
+    (chosen, place, request): (Chosen, Place, &HeaderMap),
+) -> Answer {
+    // Links in a picture repeat the question as it was put.
+    let put: Vec<_> = place.pairs().collect();
+    let etag = rows::etag(&found, &format!("svg {asked:?} {put:?}"), &query, chosen);
+    if let Some(known) = rows::known(app, &found, &etag, request) {
+        return Ok(known);
+    }
+    app.blocking(move |app| {
+        let (mut answer, body) = draw(app, &found, &query, &asked, &place)?;
+        // A picture is one page, however many rows it shows.
+        answer.page = Page { number: 1, count: 1, ..answer.page };
+        let body = Some(body.into_bytes());
+        let forms = (etag.as_str(), &Format::ALL[..], body);
+        Ok(rows::respond(app, &found, &query, chosen, &answer, &place, forms))
+    })
+    .await?
+}
+
+/// Refuses what a picture would show but a part of.
+pub(super) fn check_rows(answer: &query::Answer) -> Result<(), QueryError> {
+    let (rows, max_rows) = (answer.table.total, MOST_ROWS);
+    if rows > max_rows {
+        return Err(QueryError::TooManyRows { what: "a picture", rows, max_rows, indexed: None });
+    }
+    Ok(())
+}
+
+fn draw(
+    app: &App,
+    found: &Found,
+    query: &Query,
+    asked: &Asked,
+    place: &Place,
+) -> Result<(query::Answer, String), Problem> {
+    let snapshot = &found.view.snapshot;
+    let limits = limits(app);
+    let Some(model) = model(found, query) else {
+        // There is no such model: the query says so, and which there are.
+        query::run(snapshot, query, &limits)?;
+        return Err(Problem::internal());
+    };
+    let plan = Plan::new(model, asked, query).map_err(|error| Problem::params(vec![error]))?;
+    let mut answer = query::run(snapshot, &plan.query(query), &limits)?;
+    if plan.kind() != Kind::Bar
+        && let Err(too_many) = check_rows(&answer)
+    {
+        answer = narrowed(found, &plan, query, &limits)?.ok_or(too_many)?;
+    }
+    let manifest = snapshot.manifest();
+    let pairs: Vec<(&str, &str)> = place.pairs().collect();
+    let about = About {
+        title: if manifest.title.is_empty() { &found.ident } else { &manifest.title },
+        summary: &manifest.summary,
+        complete_until: found.view.complete_until,
+        asked,
+        query,
+        mark: &|dimension, value| mark(&pairs, dimension, value),
+    };
+    let mut chart = plan.chart(&about, &answer);
+    if let (Plot::Bars(bars), None) = (&chart.plot, asked.height) {
+        let height = bars.height(MOST_BARS);
+        chart.size = Size::new(chart.size.width(), height.saturating_add(AROUND_BARS));
+    }
+    Ok((answer, stand_alone(&chart)))
+}
+
+/// The rows of the largest series alone, where those of all are too many.
+fn narrowed(
+    found: &Found,
+    plan: &Plan,
+    query: &Query,
+    limits: &Limits,
+) -> Result<Option<query::Answer>, QueryError> {
+    let snapshot = &found.view.snapshot;
+    let (Some(ranking), Some(by)) = (plan.ranking(query), plan.by()) else { return Ok(None) };
+    let ranked = query::run(snapshot, &ranking, limits)?;
+    let column = ranked.table.columns.iter().position(|column| column.name == by);
+    let values = |column: usize| {
+        let texts = ranked.table.rows.iter().filter_map(move |row| match &row[column] {
+            query::Value::Text(text) => Some(text.to_string()),
+            _ => None,
+        });
+        texts.collect::<Vec<String>>()
+    };
+    let Some(narrow) = column.and_then(|column| plan.only(query, &values(column))) else {
+        return Ok(None);
+    };
+    let answer = query::run(snapshot, &plan.query(&narrow), limits)?;
+    Ok((answer.table.total <= MOST_ROWS).then_some(answer))
+}
+
+/// Choosing a value filters by it; choosing it again does not any more.
+fn mark(pairs: &[(&str, &str)], dimension: &str, value: &str) -> Mark {
+    let is_chosen = pairs.contains(&(dimension, value));
+    let moved = ["page", "cursor", "limit", "rows_per_page"];
+    let kept = pairs.iter().filter(|(name, _)| *name != dimension && !moved.contains(name));
+    let own = (dimension, value);
+    let chosen = (!is_chosen).then_some(&own);
+    let query = kept.chain(chosen).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let link =
+        Link { query: query.collect(), signal: dimension.to_owned(), value: value.to_owned() };
+    let emphasis = if is_chosen { Emphasis::Chosen } else { Emphasis::Plain };
+    Mark { link: Some(link), emphasis }
+}

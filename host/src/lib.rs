@@ -24,6 +24,8 @@ pub mod clock;
 pub mod config;
 mod engine;
 pub mod fault;
+#[cfg(test)]
+mod fuzz;
 mod host;
 pub mod http;
 mod instance;

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "real-servers")]
 pub mod archive;
+pub mod evil;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

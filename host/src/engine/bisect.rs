@@ -6,16 +6,16 @@
 /// Messages of one batch that may be passed over: where there are more it is the plugin that is broken.
 pub(super) const MOST: usize = 16;
 
-/// The rows without which `folds` takes all others together, each with what it said; `None` if they are
-/// too many. `folds` must begin anew each time.
+/// The rows without which `folds` takes all others together, each with what it said; what it said
+/// last if they are too many. `folds` must begin anew each time.
 pub(super) fn culprits<E>(
     rows: &[u32],
     mut folds: impl FnMut(&[u32]) -> Result<(), E>,
-) -> Option<Vec<(u32, E)>> {
+) -> Result<Vec<(u32, E)>, E> {
     let (mut rest, mut found) = (rows.to_vec(), Vec::new());
     while let Err(mut reason) = folds(&rest) {
         if found.len() == MOST {
-            return None;
+            return Err(reason);
         }
         // The first `good` rows fold, the first `bad` do not.
         let (mut good, mut bad) = (0, rest.len());
@@ -27,11 +27,11 @@ pub(super) fn culprits<E>(
             }
         }
         if bad == 0 {
-            return None;
+            return Err(reason);
         }
         found.push((rest.remove(bad - 1), reason));
     }
-    Some(found)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -40,11 +40,11 @@ mod tests {
 
     fn found(rows: u32, poison: &[u32]) -> Option<Vec<u32>> {
         let rows: Vec<u32> = (0..rows).collect();
-        let culprits =
-            culprits(&rows, |rows| match rows.iter().find(|row| poison.contains(row)) {
-                Some(row) => Err(format!("cannot take {row}")),
-                None => Ok(()),
-            })?;
+        let culprits = culprits(&rows, |rows| match rows.iter().find(|row| poison.contains(row)) {
+            Some(row) => Err(format!("cannot take {row}")),
+            None => Ok(()),
+        })
+        .ok()?;
         for (row, reason) in &culprits {
             assert_eq!(*reason, format!("cannot take {row}"));
         }
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_plugin_that_takes_no_message_or_not_even_none_is_given_up() {
         assert_eq!(found(1000, &(0..100).collect::<Vec<_>>()), None);
-        assert_eq!(culprits(&[1, 2], |_| Err("broken".to_owned())), None);
+        assert_eq!(culprits(&[1, 2], |_| Err("broken")), Err("broken"));
     }
 
     #[test]
@@ -71,6 +71,6 @@ mod tests {
             false => Ok(()),
         };
         let rows: Vec<u32> = (0..10).collect();
-        assert_eq!(culprits(&rows, both), Some(vec![(7, "both".to_owned())]));
+        assert_eq!(culprits(&rows, both), Ok(vec![(7, "both".to_owned())]));
     }
 }

@@ -297,9 +297,10 @@ impl Running {
             let mut trial = instance_of(&self.shared)?;
             trial.fold(batch, &self.columns, rows).map(drop)
         });
-        let found = found.ok_or_else(|| {
+        let found = found.map_err(|reason| {
             let (most, all) = (bisect::MOST, rows.len());
-            Fault::DeadLetters(format!("more than {most} of {all} messages: too many of one batch"))
+            let too_many = format!("more than {most} of {all} messages: too many of one batch");
+            Fault::DeadLetters(format!("{too_many}, the last said \"{reason}\""))
         })?;
         rows.retain(|row| !found.iter().any(|(dead, _)| dead == row));
         self.letters += found.len();

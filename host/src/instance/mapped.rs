@@ -1,12 +1,12 @@
 //! Calls into a mapped library: host batches as borrowed ABI batches, drained blocks as owned bytes.
 
 use statmill_plugin_api::abi::{
-    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, RString, SinkAbi, StatBox,
-    ViewBox,
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, SinkAbi, StatBox, ViewBox,
 };
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::Blocks;
+use crate::loader::words;
 use crate::project::{Batch, Generation};
 
 /// A drain may hand over at most this much: increments force a checkpoint long before.
@@ -14,8 +14,6 @@ const MAX_DRAIN_BYTES: usize = 256 << 20;
 
 /// The longest answer of a computed view that is taken.
 const MAX_VIEW_BYTES: usize = 4 << 20;
-/// As much of a plugin's words is passed on.
-const MAX_REASON_BYTES: usize = 2_000;
 
 /// Folds the messages `rows` of `batch`; `columns` are the batch's columns of the stat's fields.
 ///
@@ -55,7 +53,7 @@ pub(crate) fn fold(
     };
     match stat.fold(&abi) {
         RResult::ROk(report) => Ok(report),
-        RResult::RErr(reason) => Err(reason.into_string()),
+        RResult::RErr(reason) => Err(words(&reason)),
     }
 }
 
@@ -73,12 +71,15 @@ pub(crate) fn drain(
     let dictionaries: Vec<DictionaryAbi<'_>> = std::iter::once(generation.topics_abi())
         .chain(fields.iter().map(|&(column, kind)| dictionary(generation, column, kind)))
         .collect();
-    let mut collected = Collected { blocks: Vec::new(), bytes: 0, models };
+    let mut collected = Collected { blocks: Vec::new(), bytes: 0, models, refused: None };
     let sink =
         SinkAbi { context: (&raw mut collected).cast(), rows: take_rows, lifetime: RSlice::EMPTY };
-    match stat.drain(RSlice::from_slice(&dictionaries), sink) {
-        RResult::ROk(()) => Ok(collected.blocks),
-        RResult::RErr(reason) => Err(reason.into_string()),
+    let drained = stat.drain(RSlice::from_slice(&dictionaries), sink);
+    // Whatever it answers: rows that were not taken are not counted.
+    match (drained, collected.refused) {
+        (_, Some(refused)) => Err(refused),
+        (RResult::ROk(()), None) => Ok(collected.blocks),
+        (RResult::RErr(reason), None) => Err(words(&reason)),
     }
 }
 
@@ -90,7 +91,7 @@ pub(crate) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<
     let model = u32::try_from(model).unwrap_or(u32::MAX);
     match stat.restore(model, RSlice::from_slice(block)) {
         RResult::ROk(()) => Ok(()),
-        RResult::RErr(reason) => Err(reason.into_string()),
+        RResult::RErr(reason) => Err(words(&reason)),
     }
 }
 
@@ -99,18 +100,14 @@ pub(crate) fn restore(stat: &mut StatBox, model: usize, block: &[u8]) -> Result<
 /// # Errors
 /// The plugin's own words, or what is wrong with its answer. The instance must then be dropped.
 pub(crate) fn compute(views: &ViewBox, view: &str, rows: &str) -> Result<String, String> {
-    // That a text is one is a promise of the plugin's side only.
-    let bytes = |text: &RString, most: usize| text.as_bytes()[..text.len().min(most)].to_vec();
     match views.compute(view.into(), rows.into()) {
         RResult::ROk(text) if text.len() > MAX_VIEW_BYTES => Err(format!(
             "its answer has {} bytes, more than the {MAX_VIEW_BYTES} that are taken",
             text.len()
         )),
-        RResult::ROk(text) => String::from_utf8(bytes(&text, MAX_VIEW_BYTES))
+        RResult::ROk(text) => String::from_utf8(text.as_bytes().to_vec())
             .map_err(|_| "its answer is not UTF-8".to_owned()),
-        RResult::RErr(reason) => {
-            Err(String::from_utf8_lossy(&bytes(&reason, MAX_REASON_BYTES)).into_owned())
-        }
+        RResult::RErr(reason) => Err(words(&reason)),
     }
 }
 
@@ -125,17 +122,27 @@ struct Collected {
     blocks: Blocks,
     bytes: usize,
     models: usize,
+    /// Why some of it was not taken.
+    refused: Option<String>,
 }
+
+/// What a block takes beside its bytes.
+const BLOCK_BYTES: usize = 64;
 
 unsafe extern "C" fn take_rows(context: *mut (), model: u32, block: RSlice<'_, u8>) -> bool {
     // SAFETY: `context` is the `Collected` on the stack of `drain`, which outlives the plugin's call;
     // a drain runs on one thread, so nobody else holds a reference.
     let collected = unsafe { &mut *context.cast::<Collected>() };
     let model = model as usize;
-    collected.bytes = collected.bytes.saturating_add(block.len());
-    if model >= collected.models || collected.bytes > MAX_DRAIN_BYTES {
-        return false;
-    }
-    collected.blocks.push((model, block.as_slice().to_vec()));
-    true
+    collected.bytes = collected.bytes.saturating_add(block.len()).saturating_add(BLOCK_BYTES);
+    let refused = if model >= collected.models {
+        format!("it drained rows of model number {model}, its manifest has {}", collected.models)
+    } else if collected.bytes > MAX_DRAIN_BYTES {
+        format!("it drained more than the {MAX_DRAIN_BYTES} bytes that are taken")
+    } else {
+        collected.blocks.push((model, block.as_slice().to_vec()));
+        return true;
+    };
+    collected.refused.get_or_insert(refused);
+    false
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use statmill_plugin_api::aggregate;
 use statmill_plugin_api::manifest::StatManifest;
 
 use crate::project::{Mapping, Projection};
@@ -22,6 +23,7 @@ pub(super) fn check(stat: &StatManifest) -> Result<(), String> {
     }
     let wanted: Vec<_> =
         stat.fields.iter().map(|field| (field.pointer.clone(), field.kind)).collect();
+    // One projection serves all stats: what it cannot look up must not get that far.
     Projection::compile(&Mapping::auto(), &wanted).map_err(|error| error.to_string())?;
     let mut names = HashSet::new();
     for model in &stat.models {
@@ -46,6 +48,10 @@ pub(super) fn check(stat: &StatManifest) -> Result<(), String> {
                     model.name
                 ));
             }
+        }
+        for measure in &model.measures {
+            aggregate::validate(measure)
+                .map_err(|error| format!("model {:?}: {error}", model.name))?;
         }
         let mut columns = HashSet::new();
         let dimensions = model.dimensions.iter().map(|d| d.name.as_str());

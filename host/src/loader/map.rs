@@ -5,9 +5,14 @@ use std::path::Path;
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
 use abi_stable::library::{LibraryError, lib_header_from_path};
-use statmill_plugin_api::abi::{PluginInstance, PluginModule_Ref, RResult};
+use statmill_plugin_api::abi::{PluginInstance, PluginModule_Ref, RResult, RString};
 
 use super::LoadError;
+
+/// The longest manifest that is read.
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
+/// As much of a plugin's words is passed on.
+const MAX_WORDS_BYTES: usize = 2_000;
 
 /// A plugin's code in this process. It stays mapped until the process ends: instances may outlive any owner.
 pub(crate) struct Module(PluginModule_Ref);
@@ -27,8 +32,13 @@ impl Module {
     /// The plugin's own words.
     pub(crate) fn describe(&self) -> Result<String, String> {
         match self.0.describe()() {
-            RResult::ROk(text) => Ok(text.into_string()),
-            RResult::RErr(reason) => Err(reason.into_string()),
+            RResult::ROk(text) if text.len() > MAX_MANIFEST_BYTES => Err(format!(
+                "its manifest has {} bytes, more than the {MAX_MANIFEST_BYTES} that are taken",
+                text.len()
+            )),
+            RResult::ROk(text) => String::from_utf8(text.as_bytes().to_vec())
+                .map_err(|_| "its manifest is not UTF-8".to_owned()),
+            RResult::RErr(reason) => Err(words(&reason)),
         }
     }
 
@@ -39,9 +49,15 @@ impl Module {
     pub(crate) fn create(&self, ident: &str, config: &str) -> Result<PluginInstance, String> {
         match self.0.create()(ident.into(), config.into()) {
             RResult::ROk(instance) => Ok(instance),
-            RResult::RErr(reason) => Err(reason.into_string()),
+            RResult::RErr(reason) => Err(words(&reason)),
         }
     }
+}
+
+/// What a plugin says, as far as it is passed on. That it is text is a promise of the plugin's side only.
+pub(crate) fn words(said: &RString) -> String {
+    let bytes = &said.as_bytes()[..said.len().min(MAX_WORDS_BYTES)];
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The default layout check admits plugins with the same or a newer API; the swapped one admits

@@ -5,6 +5,8 @@
 //! in one line and left out; the rest loads.
 
 mod dry_run;
+#[cfg(test)]
+mod fuzz;
 mod manifest;
 mod map;
 mod probe;
@@ -20,7 +22,7 @@ use serde::Serialize;
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
 use self::dry_run::DryRunError;
-pub(crate) use self::map::Module;
+pub(crate) use self::map::{Module, words};
 pub(crate) use self::probe::serve as serve_probe;
 pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
 use self::verdicts::{Loading, Verdict};
@@ -53,7 +55,7 @@ pub struct PluginReport {
     pub digest: Option<String>,
     /// Idents of its stats.
     pub stats: Vec<String>,
-    /// Why it, or one of its stats, was left out.
+    /// Why it, or which of its stats, was left out.
     pub error: Option<String>,
 }
 
@@ -193,9 +195,10 @@ fn admit(
     report.version = Some(plugin.manifest.version.clone());
     report.api = Some(plugin.manifest.api.clone());
     report.digest = Some(plugin.digest.clone());
+    let mut left_out = Vec::new();
     for stat in &plugin.manifest.stats {
         if let Some(owner) = owners.get(&stat.ident) {
-            report.error = Some(format!(
+            left_out.push(format!(
                 "stat {:?} is already provided by {}; remove one of the two files",
                 stat.ident,
                 owner.display()
@@ -203,13 +206,14 @@ fn admit(
             continue;
         }
         if let Err(reason) = manifest::check(stat) {
-            report.error = Some(format!("stat {:?}: {reason}", stat.ident));
+            left_out.push(format!("stat {:?}: {reason}", stat.ident));
             continue;
         }
         owners.insert(stat.ident.clone(), file.into());
         report.stats.push(stat.ident.clone());
         loaded.stats.push((Arc::clone(&plugin), stat.clone()));
     }
+    report.error = (!left_out.is_empty()).then(|| left_out.join("; "));
     if !report.stats.is_empty() {
         loaded.plugins.push(plugin);
     }

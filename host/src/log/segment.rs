@@ -11,6 +11,8 @@
 
 mod block;
 mod entries;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod meta;
 mod pack;

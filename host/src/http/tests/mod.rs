@@ -6,6 +6,7 @@ mod answers;
 mod client;
 mod events;
 mod export;
+mod fuzz;
 mod ingest;
 mod openapi;
 mod pictures;

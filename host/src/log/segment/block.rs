@@ -7,6 +7,7 @@
 use std::io;
 
 use super::entries::Extras;
+use super::index::Hashes;
 use super::pack::{Packed, length};
 
 pub(super) const HEADER: usize = 72;
@@ -14,6 +15,9 @@ const MAGIC: [u8; 4] = *b"SMBK";
 const VERSION: u16 = 1;
 /// A block that claims to be larger is damaged: nothing writes such blocks.
 pub(super) const RAW_LIMIT: u32 = 256 << 20;
+
+/// Least unpacked bytes of a record: its length and its arrival.
+const RECORD: u64 = 4 + 8;
 
 pub(super) mod flag {
     pub(crate) const ZSTD: u16 = 1;
@@ -108,7 +112,9 @@ impl Header {
         let too_large = [header.raw_len, header.plain_len, header.stored_len, header.count]
             .iter()
             .any(|length| *length > RAW_LIMIT);
-        if too_large || header.first.checked_add(u64::from(header.count)).is_none() {
+        // However little a record says, its length and arrival are there.
+        let too_many = u64::from(header.count) * RECORD > u64::from(header.raw_len);
+        if too_large || too_many || header.first.checked_add(u64::from(header.count)).is_none() {
             return Err("the block's lengths make no sense");
         }
         Ok(header)
@@ -185,20 +191,20 @@ pub(super) fn stamp(
 /// The part of a block that is kept unpacked in an index.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
-    pub identities: Vec<u128>,
-    pub contents: Vec<u128>,
+    pub identities: Hashes,
+    pub contents: Hashes,
     pub extras: Extras,
 }
 
 impl Plain {
     /// Reads the plain part of a block whose check sum was right.
     pub(super) fn decode(header: &Header, mut bytes: &[u8]) -> Option<Self> {
-        let mut column = |bit: u16| -> Option<Vec<u128>> {
+        let mut column = |bit: u16| -> Option<Hashes> {
             if !header.has(bit) {
-                return Some(vec![0; header.count as usize]);
+                return Some(Hashes::none(header.count));
             }
             let bytes = bytes.split_off(..(header.count as usize).checked_mul(16)?)?;
-            Some(hashes(bytes))
+            Some(Hashes::of(hashes(bytes)))
         };
         let identities = column(flag::IDENTITIES)?;
         let contents = column(flag::CONTENTS)?;

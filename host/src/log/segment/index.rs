@@ -39,7 +39,26 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    pub(super) fn push(&mut self, hash: u128) {
+    /// Those of records that have none.
+    pub(super) fn none(records: u32) -> Self {
+        Self { zeros: records.into(), rest: Vec::new() }
+    }
+
+    pub(super) fn of(hashes: Vec<u128>) -> Self {
+        Self { zeros: 0, rest: hashes }
+    }
+
+    /// Adds those of the records that follow.
+    pub(super) fn append(&mut self, more: &Self) {
+        if self.rest.is_empty() {
+            self.zeros += more.zeros;
+            more.rest.iter().for_each(|hash| self.push(*hash));
+        } else {
+            self.rest.extend(more.iter());
+        }
+    }
+
+    fn push(&mut self, hash: u128) {
         if hash == 0 && self.rest.is_empty() {
             self.zeros += 1;
         } else {
@@ -142,8 +161,8 @@ impl Index {
         summary.min_us = summary.min_us.min(header.min_us);
         summary.max_us = summary.max_us.max(header.max_us);
         summary.arrival_us = summary.arrival_us.max(header.arrival_us);
-        plain.identities.into_iter().for_each(|hash| self.identities.push(hash));
-        plain.contents.into_iter().for_each(|hash| self.contents.push(hash));
+        self.identities.append(&plain.identities);
+        self.contents.append(&plain.contents);
         self.keys.extend(plain.extras.keys);
         self.matched.extend(plain.extras.matched);
         if let Some(cursor) = plain.extras.cursor {
@@ -199,8 +218,9 @@ impl Summary {
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0).ok()?;
         let summary = Self::decode(&head, mark)?;
-        let body: u64 = summary.sections.iter().map(|(length, _)| length).sum();
-        let whole = file.metadata().ok()?.len() == HEAD as u64 + body;
+        let lengths = summary.sections.iter().map(|(length, _)| *length);
+        let length = lengths.fold(HEAD as u64, u64::saturating_add);
+        let whole = file.metadata().ok()?.len() == length;
         (whole && summary.first == first && summary.bytes == bytes).then_some(summary)
     }
 
@@ -221,7 +241,16 @@ impl Summary {
 
     pub(super) fn blocks(&self, path: &Path) -> io::Result<Vec<BlockEntry>> {
         let bytes = self.section(path, Section::Blocks)?;
-        Ok(bytes.as_chunks::<{ BlockEntry::BYTES }>().0.iter().map(BlockEntry::decode).collect())
+        let (entries, _) = bytes.as_chunks::<{ BlockEntry::BYTES }>();
+        let blocks: Vec<_> = entries.iter().map(BlockEntry::decode).collect();
+        // Readers go by them without looking again.
+        let fits = |block: &BlockEntry| {
+            let end = block.first.checked_add(block.count.into());
+            block.position < self.bytes && block.first >= self.first && end <= Some(self.end)
+        };
+        let is_sound = blocks.iter().all(|block| fits(block))
+            && blocks.is_sorted_by(|a, b| a.position < b.position && a.end() <= b.first);
+        if is_sound { Ok(blocks) } else { Err(invalid()) }
     }
 
     pub(super) fn hashes(&self, path: &Path, section: Section) -> io::Result<Hashes> {
@@ -282,7 +311,7 @@ impl Summary {
         }
         let word = |at: usize| Some(u64::from_le_bytes(checked.get(at..at + 8)?.try_into().ok()?));
         let version = u32::from_le_bytes(checked.get(4..8)?.try_into().ok()?);
-        if version != VERSION || word(8)? != mark {
+        if version != VERSION || word(8)? != mark || word(24)? > word(32)? {
             return None;
         }
         let mut sections = [(0, 0); SECTIONS];

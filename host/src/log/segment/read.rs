@@ -214,7 +214,7 @@ impl SegmentLog {
     }
 }
 
-fn unpack(bytes: &[u8], mark: u64) -> Result<Block, &'static str> {
+pub(super) fn unpack(bytes: &[u8], mark: u64) -> Result<Block, &'static str> {
     let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or("the block is cut short")?;
     let header = Header::decode(head, mark)?;
     let payload = rest.get(..header.payload_len()).ok_or("the block is cut short")?;

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::block::{Block, Header, Plain};
 use super::entries::{Entries, Extras};
-use super::index::{BlockEntry, Index};
+use super::index::{BlockEntry, Hashes, Index};
 use super::meta::{Meta, sync_dir};
 use super::pack::{Effort, Packed, pack};
 use super::recent::Recent;
@@ -272,8 +272,8 @@ impl SegmentLog {
         let last = blocks.len() - 1;
         for (at, (header, packed)) in blocks.enumerate() {
             let plain = Plain {
-                identities: packed.identities,
-                contents: packed.contents,
+                identities: Hashes::of(packed.identities),
+                contents: Hashes::of(packed.contents),
                 extras: if at == last { extras.clone() } else { Extras::default() },
             };
             state.index.push(writer.position, &header, plain);

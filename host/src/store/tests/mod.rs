@@ -3,6 +3,7 @@
 
 mod bulk;
 mod crash;
+mod fuzz;
 mod indexes;
 mod portability;
 mod rows;

@@ -2,8 +2,8 @@
 
 use statmill_plugin_api::manifest::FieldKind;
 
-use super::random::Random;
 use super::spelling;
+use crate::fuzz::Random;
 
 /// What should be found at the end of a path.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,6 @@ mod grammar;
 mod mutate;
 mod oracle;
 mod pieces;
-mod random;
 mod reference;
 mod round;
 mod shrink;

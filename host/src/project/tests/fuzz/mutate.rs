@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::grammar::Grammar;
 use super::pieces::{Piece, keys, last_of, pieces, values};
-use super::random::Random;
 use super::spelling;
+use crate::fuzz::Random;
 
 /// No document grows past it.
 const LARGEST: usize = 1 << 16;

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::grammar::Grammar;
 use super::mutate::mutate;
 use super::oracle::judge;
-use super::random::Random;
 use super::shrink::smallest;
 use super::tally::Tally;
 use super::wanted::Wanted;
+use crate::fuzz::Random;
 
 /// Documents in a round: what is made once for a round must not outweigh them.
 pub(super) const DOCUMENTS: usize = 96;

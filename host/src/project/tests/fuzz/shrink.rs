@@ -3,6 +3,7 @@
 use super::corpus;
 use super::oracle::judge;
 use super::wanted::Wanted;
+use crate::fuzz::drop_while_failing;
 
 /// Tells what fails, of which document, and for which pointers.
 pub(super) fn smallest(wanted: &Wanted, documents: &[Vec<u8>]) -> String {
@@ -45,31 +46,6 @@ pub(super) fn smallest(wanted: &Wanted, documents: &[Vec<u8>]) -> String {
 fn failure(wanted: &Wanted, documents: &[Vec<u8>]) -> Option<String> {
     match std::panic::catch_unwind(|| judge(wanted, documents)) {
         Ok(judged) => judged.err(),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-            Some(format!("panic: {}", text.unwrap_or_default()))
-        }
-    }
-}
-
-/// Drops ever smaller stretches of `parts` as long as what is left fails.
-fn drop_while_failing<T: Clone>(parts: &mut Vec<T>, fails: impl Fn(&[T]) -> bool) {
-    let mut size = parts.len() / 2;
-    while size > 0 {
-        let mut at = 0;
-        while at < parts.len() {
-            let end = (at + size).min(parts.len());
-            let rest = [&parts[..at], &parts[end..]].concat();
-            if fails(&rest) {
-                *parts = rest;
-            } else {
-                at += size;
-            }
-        }
-        size /= 2;
-    }
-    if parts.len() == 1 && fails(&[]) {
-        parts.clear();
+        Err(panic) => Some(crate::fuzz::panic_text(&*panic)),
     }
 }

@@ -1,6 +1,6 @@
 //! Keys, texts, numbers and blanks in all the ways in which JSON can write them.
 
-use super::random::Random;
+use crate::fuzz::Random;
 
 /// Short and long, with equal tails, prefixes and suffixes of each other, to be escaped in a document or
 /// in a pointer, indexes and what only looks like one.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::grammar::{Hint, Path};
-use super::random::Random;
 use super::spelling;
+use crate::fuzz::Random;
 use crate::project::{Limits, Mapping};
 
 pub(super) type Fields = Vec<(String, FieldKind)>;

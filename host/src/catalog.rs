@@ -102,6 +102,7 @@ impl Catalog for RunningCatalog {
                 ready: self.ready(),
                 stopping: self.stopping.load(Ordering::Acquire),
                 views: self.views.given_up(),
+                threads: self.shared.given_up(),
             },
             stats,
             logs: self.shared.log_status(),

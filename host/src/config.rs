@@ -24,6 +24,7 @@ use self::layers::Layers;
 pub use self::layers::{Origin, Setting};
 pub use self::tokens::Tokens;
 pub use self::units::{UnitError, parse_duration, parse_size};
+use crate::limits::StatLimits;
 use crate::loader::{Trust, TrustError};
 use crate::log::source::{HistoryUrl, SourceUrl};
 use crate::project::Mapping;
@@ -51,6 +52,8 @@ pub struct Config {
     pub ingest_threads: NonZeroUsize,
     /// What a message may be.
     pub limits: Limits,
+    /// What a stat may take.
+    pub stat_limits: StatLimits,
     /// What a query may cost.
     pub query: Query,
     /// Who may do what over HTTP.
@@ -173,6 +176,9 @@ pub struct Flags {
 /// Shortest time between two commits.
 const LEAST_CHECKPOINT: Duration = Duration::from_millis(5);
 
+/// Shortest time that a call into a plugin is given.
+const LEAST_DEADLINE: Duration = Duration::from_millis(100);
+
 impl Config {
     /// Reads `file`, if there is one, then the variables of `environment` that begin with `STATMILL_`,
     /// then `flags`; what comes later goes before.
@@ -243,6 +249,17 @@ impl Config {
                 max_ahead: layers.duration(&["limits", "max_ahead"])?.unwrap_or_default(),
                 validate: layers.boolean(&["limits", "validate"])?.unwrap_or_default(),
             },
+            stat_limits: StatLimits {
+                deadline: layers.duration(&["stat_limits", "deadline"])?.unwrap_or_default(),
+                checkpoint_rows: most(&layers, "checkpoint_rows")?,
+                checkpoint_bytes: layers.size(
+                    &["stat_limits", "checkpoint_bytes"],
+                    1 << 20,
+                    256 << 20,
+                )?,
+                row_bytes: layers.size(&["stat_limits", "row_bytes"], 1 << 10, 64 << 20)?,
+                model_rows: most(&layers, "model_rows")?,
+            },
             query: Query {
                 max_rows: layers.whole(&["query", "max_rows"], 1, u64::MAX)?.unwrap_or(0),
                 max_time: layers.duration(&["query", "max_time"])?.unwrap_or_default(),
@@ -285,6 +302,10 @@ impl Config {
             if value < LEAST_CHECKPOINT {
                 return Err(layers.bad_value(&[key], too_short));
             }
+        }
+        if self.stat_limits.deadline < LEAST_DEADLINE {
+            let reason = format!("the shortest is {}ms", LEAST_DEADLINE.as_millis());
+            return Err(layers.bad_value(&["stat_limits", "deadline"], reason));
         }
         if self.query.default_rows_per_page > self.query.max_rows_per_page {
             let reason = "it is more than query.max_rows_per_page".to_owned();
@@ -422,6 +443,10 @@ fn stat(layers: &Layers, ident: &str) -> Result<StatConfig, ConfigError> {
         backlog: layers.duration(&["stats", ident, "backlog"])?,
         config: layers.json(&["stats", ident, "config"])?,
     })
+}
+
+fn most(layers: &Layers, limit: &str) -> Result<u64, ConfigError> {
+    Ok(layers.whole(&["stat_limits", limit], 1, u64::MAX)?.unwrap_or(u64::MAX))
 }
 
 fn token(layers: &Layers, name: &str) -> Result<Option<String>, ConfigError> {

@@ -29,6 +29,7 @@ mod fuzz;
 mod host;
 pub mod http;
 mod instance;
+mod limits;
 pub mod loader;
 pub mod log;
 pub mod project;
@@ -43,3 +44,4 @@ pub use child::serve_as_child;
 pub use host::{
     Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
 };
+pub use limits::StatLimits;

@@ -24,6 +24,8 @@ pub(super) enum CommitWork {
     Commit(Box<Commit>, Taken),
     /// Answer when everything sent before is committed.
     Barrier(Sender<()>),
+    /// Nothing follows that is to be committed.
+    End,
 }
 
 /// What a stat folded since its last commit.
@@ -166,7 +168,7 @@ fn micros(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX / 1_000_000).saturating_mul(1_000_000)
 }
 
-/// Commits until the last sender is dropped.
+/// Commits until told to end: a thread that was given up may keep its sender for ever.
 pub(super) fn run(work: &Receiver<CommitWork>, log_name: impl Fn(LogId) -> String) {
     for item in work {
         match item {
@@ -180,6 +182,7 @@ pub(super) fn run(work: &Receiver<CommitWork>, log_name: impl Fn(LogId) -> Strin
                 // The asker may have given up waiting: that is its business.
                 let _ = done.send(());
             }
+            CommitWork::End => return,
         }
     }
 }

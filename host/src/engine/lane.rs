@@ -3,17 +3,19 @@
 //! Each log has a live lane, which follows the log's end for ever. Stats that are behind it are fed
 //! by a catch-up lane of their own, which joins them to the live lane when it has come level. A stat
 //! is fed by at most one lane of a log at a time; batches may overlap what it folded, never leave a hole.
+//! A slow stat with a worker of its own is left behind by the live lane whenever its queue is full.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
 use super::projectors::{Ended, Projectors, Recipe, UnderWay};
+use super::stat::{Control, Controls};
 use super::worker::{Target, Work};
+use super::workers::Queue;
 use crate::log::{Log, LogEnd, LogError, Offset, Records};
 use crate::project::{Batch, Dictionaries};
 
@@ -62,7 +64,8 @@ struct Seat {
 /// What every lane needs.
 #[derive(Clone)]
 pub(super) struct LaneContext {
-    pub(super) workers: Arc<[Sender<Work>]>,
+    pub(super) workers: Arc<[Queue]>,
+    pub(super) controls: Controls,
     pub(super) dictionaries: Arc<Dictionaries>,
     pub(super) projectors: Projectors,
     pub(super) stopping: Arc<AtomicBool>,
@@ -126,6 +129,17 @@ impl Lane {
         seat.targets = seat.targets.iter().filter(|target| target.stat != stat).copied().collect();
     }
 
+    /// Whether a catch-up lane has nobody left to feed, the live lane having taken those that are level.
+    fn is_through(&self, slot: &LogSlot, context: &LaneContext) -> bool {
+        let targets = self.targets();
+        // What would be left behind again at the next batch stays here.
+        let keeps_up = |target: &Target| {
+            let worker = &context.workers[target.worker];
+            !worker.own || worker.has_room()
+        };
+        targets.is_empty() || targets.iter().all(keeps_up) && slot.live.join(&targets, self.next())
+    }
+
     /// Where it goes on: everything before has been handed out.
     fn next(&self) -> Offset {
         self.seat.lock().next
@@ -135,16 +149,41 @@ impl Lane {
         Arc::clone(&self.seat.lock().targets)
     }
 
-    /// Gives every worker with a target the work that takes the lane to `next`.
-    fn pass(&self, next: Offset, workers: &[Sender<Work>], work: impl Fn(Arc<[Target]>) -> Work) {
+    /// Gives every worker with a target the work that takes the lane to `next`. The live lane does not
+    /// wait for a worker that serves one stat alone: it leaves the stat behind.
+    fn pass(
+        &self,
+        next: Offset,
+        slot: &LogSlot,
+        context: &LaneContext,
+        work: impl Fn(Arc<[Target]>) -> Work,
+    ) {
         let mut seat = self.seat.lock();
-        for (index, worker) in workers.iter().enumerate() {
-            if seat.targets.iter().any(|target| target.worker == index) {
-                // Fails only when the worker has ended, which it does after all lanes.
-                let _ = worker.send(work(Arc::clone(&seat.targets)));
+        let is_live = std::ptr::eq(self, Arc::as_ptr(&slot.live));
+        let mut left: Vec<Target> = Vec::new();
+        for (index, worker) in context.workers.iter().enumerate() {
+            let mut its = seat.targets.iter().filter(|target| target.worker == index).peekable();
+            if its.peek().is_none() {
+                continue;
+            }
+            let work = work(Arc::clone(&seat.targets));
+            if is_live && worker.own {
+                if worker.try_send(work).is_err() {
+                    left.extend(its);
+                }
+            } else {
+                worker.send(work);
             }
         }
+        let from = seat.next;
         seat.next = next;
+        if !left.is_empty() {
+            seat.targets = seat.targets.iter().filter(|it| !left.contains(it)).copied().collect();
+        }
+        drop(seat);
+        for target in left {
+            context.controls.tell(Control::Left { target, log: slot.log.id(), from });
+        }
     }
 }
 
@@ -178,14 +217,14 @@ pub(super) fn run(
         log.note(&batch);
         let (next, batch) = (batch.range.end, Arc::new(batch));
         let work = |stats| Work::Batch { batch: Arc::clone(&batch), stats };
-        lane.pass(next, &context.workers, work);
+        lane.pass(next, slot, context, work);
         Ok::<_, Ended>(())
     };
     let mut next = lane.next();
     let mut pace = Pace::new(slot.max_rate);
     let records_at_once = pace.batch_records();
     while !context.stopping.load(Ordering::Acquire) {
-        if !live && (lane.targets().is_empty() || slot.live.join(&lane.targets(), lane.next())) {
+        if !live && lane.is_through(slot, context) {
             break;
         }
         let outcome = log.read(next, BATCH_BYTES, records_at_once, &mut records);
@@ -212,7 +251,7 @@ pub(super) fn run(
                 on.0
             );
             let reason: Arc<str> = error.to_string().into();
-            lane.pass(on, &context.workers, |stats| Work::Skip {
+            lane.pass(on, slot, context, |stats| Work::Skip {
                 log: log.id(),
                 range: next..on,
                 reason: Arc::clone(&reason),

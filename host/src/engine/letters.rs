@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use super::calls::{Calls, GivenUp};
 use super::commit::{Commit, Progress};
 use super::projectors::UnderWay;
 use super::queue::Commits;
@@ -83,9 +84,11 @@ fn place(at: LetterAt) -> (LogId, Offset) {
 
 impl Decision {
     /// Folds the message where one is to be folded, and hands over the commit that settles the letter.
-    pub(super) fn carry_out(self, commits: &Commits) {
+    pub(super) fn carry_out(self, commits: &Commits, calls: &Arc<Calls>) -> Result<(), GivenUp> {
         let Self { stat, at, batch, epoch, done } = self;
-        let (increments, outcome, messages) = match batch.map(|batch| fold(&stat, &batch)) {
+        let folded = batch.map(|batch| fold(&stat, &batch, calls));
+        calls.check()?;
+        let (increments, outcome, messages) = match folded {
             None => (Vec::new(), Retried::Folded, 0),
             Some(Ok(increments)) => (increments, Retried::Folded, 1),
             Some(Err(failure)) => (Vec::new(), Retried::Failed { reason: failure.to_string() }, 0),
@@ -95,12 +98,13 @@ impl Decision {
         fault::point("retry");
         // The committer outlives the workers; without it nobody waits either.
         let _ = commits.send(Commit { stat, epoch, increments, progress });
+        Ok(())
     }
 }
 
 /// What an instance made for nothing else drains after the one message of `batch`.
-fn fold(stat: &StatShared, batch: &Batch) -> Result<Blocks, Failure> {
-    let mut instance = instance_of(stat)?;
+fn fold(stat: &Arc<StatShared>, batch: &Batch, calls: &Arc<Calls>) -> Result<Blocks, Failure> {
+    let mut instance = instance_of(stat, calls)?;
     let columns: Vec<usize> = stat.fields.iter().map(|&(column, _)| column).collect();
     instance.fold(batch, &columns, &[0])?;
     instance.drain(&batch.generation, &stat.fields, stat.manifest.models.len())
@@ -152,7 +156,8 @@ impl Shared {
         let epoch = stat.epoch.load(Ordering::SeqCst);
         let decision = Decision { stat: Arc::clone(stat), at, batch, epoch, done };
         let what = || format!("what was decided on offset {}", at.offset.0);
-        let sent = context.workers[stat.worker].send_timeout(Work::Decide(decision), PATIENCE);
+        let worker = stat.worker.load(Ordering::Acquire);
+        let sent = context.workers[worker].send_timeout(Work::Decide(decision), PATIENCE);
         // A host that stops waits for the last way to its workers to go.
         drop(context);
         sent.map_err(|_| AdminError::TooSlow { what: what() })?;

@@ -6,9 +6,10 @@
 //!                             supervisor ◄── Fault ──────┘
 //! ```
 //!
-//! One direction; the supervisor alone starts stats again after a fault.
+//! One direction; the supervisor alone starts stats again after a fault. The watchdog looks at the workers.
 
 mod bisect;
+mod calls;
 mod commit;
 mod durable;
 mod gaps;
@@ -20,11 +21,14 @@ mod reach;
 mod rebuild;
 mod renewal;
 mod resume;
+mod slow;
 mod stat;
 mod status;
 mod supervisor;
 mod views;
+mod watchdog;
 mod worker;
+mod workers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,18 +46,17 @@ use self::projectors::{Projectors, Recipe};
 use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
 pub(crate) use self::resume::cutoff;
-use self::stat::{Control, Faults, StatShared, Stretch};
+use self::stat::{Control, Controls, StatShared, Stretch};
 pub(crate) use self::status::complete_at_rest;
 pub(crate) use self::views::Views;
 use self::worker::{Target, Work};
+use self::workers::{Queue, Workers};
+use crate::limits::StatLimits;
 use crate::loader::Loaded;
 use crate::log::{Log, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
 use crate::query::{StatStatus, StatView, Watchers};
 use crate::store::{Database, StatStore, StoreError};
-
-/// Batches a worker may lie behind before its lanes wait.
-const QUEUED_BATCHES: usize = 8;
 
 /// How the engine runs.
 #[derive(Clone, Debug)]
@@ -70,6 +73,8 @@ pub(crate) struct EngineOptions {
     pub(crate) limits: Limits,
     /// Limits of the dictionaries.
     pub(crate) caps: Caps,
+    /// What a stat may take.
+    pub(crate) stat_limits: StatLimits,
     /// Configuration of stats by ident, JSON text.
     pub(crate) stat_config: BTreeMap<String, String>,
     /// A rebuild may swap though it does not reach back as far as the rows it replaces.
@@ -113,8 +118,9 @@ pub enum EngineError {
 /// what was not committed is folded again.
 pub(crate) struct Engine {
     pub(crate) shared: Arc<Shared>,
-    commits: Option<Commits>,
+    commits: Commits,
     threads: Vec<JoinHandle<()>>,
+    watchdog: Option<(Sender<()>, JoinHandle<()>)>,
     /// Joined last: the committer and the thread that makes commits durable.
     tail: Vec<JoinHandle<()>>,
 }
@@ -132,10 +138,10 @@ pub(crate) struct Shared {
     context: Mutex<Option<LaneContext>>,
     stopping: Arc<AtomicBool>,
     lanes: Arc<LaneCount>,
-    faults: Arc<Faults>,
+    controls: Controls,
+    workers: Workers,
     /// Who is told when answered rows change.
     pub(crate) watchers: Arc<Watchers>,
-    supervisor: Sender<Control>,
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
     /// What stats that were made anew could not count again, in words.
     lost: Mutex<Vec<String>>,
@@ -171,12 +177,12 @@ impl Engine {
             }
         }
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
-        let (control, controls) = unbounded();
-        let faults = Arc::new(Faults::default());
+        let (control, told) = unbounded();
+        let controls = Controls::new(control);
         let watchers = Arc::new(Watchers::default());
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
-            let report = (&control, &faults, &watchers);
+            let report = (&controls, &watchers);
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => stats.push(stat),
@@ -197,12 +203,20 @@ impl Engine {
         // Whoever comes later had no rows in a store that was set aside as a whole.
         database.forget_renewed("")?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let (worker_ends, worker_sends) = channels(options.threads.max(1));
+        let (commits, commit_work) = queue::commits();
+        let (workers, queues) = workers::workers(
+            options.threads.max(1),
+            stats.len(),
+            commits.clone(),
+            options.checkpoint,
+            Arc::clone(&stopping),
+        );
         // A lane's own thread is one of them.
         let beside = options.ingest_threads.saturating_sub(1);
         let (projectors, projector_jobs) = Projectors::new(beside);
         let context = LaneContext {
-            workers: worker_sends.into(),
+            workers: queues,
+            controls: controls.clone(),
             dictionaries,
             projectors,
             stopping: Arc::clone(&stopping),
@@ -233,19 +247,17 @@ impl Engine {
             context: Mutex::new(Some(context.clone())),
             stopping,
             lanes: Arc::default(),
-            faults,
+            controls,
+            workers,
             watchers,
-            supervisor: control,
             lane_threads: Mutex::default(),
             lost: Mutex::new(lost),
             options,
         });
 
-        let (commits, commit_work) = queue::commits();
-        let mut engine =
-            Self { shared, commits: Some(commits.clone()), threads: vec![], tail: vec![] };
+        let mut engine = Self { shared, commits, threads: vec![], watchdog: None, tail: vec![] };
         // Dropped before `engine` if the start fails: its threads end with their last sender.
-        let (context, commits) = (context, commits);
+        let context = context;
         let names: HashMap<LogId, String> =
             engine.shared.logs.iter().map(|s| (s.log.id(), s.log.name().to_owned())).collect();
         engine.tail.push(spawn("commit", move || {
@@ -253,13 +265,11 @@ impl Engine {
         })?);
         let shared = Arc::clone(&engine.shared);
         engine.tail.push(spawn("durable", move || durable::run(&shared))?);
-        for (index, work) in worker_ends.into_iter().enumerate() {
-            let commits = commits.clone();
-            let period = engine.shared.options.checkpoint;
-            engine.threads.push(spawn(&format!("worker-{index}"), move || {
-                worker::run(&work, &commits, period);
-            })?);
-        }
+        engine.shared.workers.start_shared()?;
+        let (stop, stopped) = bounded(0);
+        let shared = Arc::clone(&engine.shared);
+        let watchdog = spawn("watchdog", move || watchdog::run(&shared, &stopped))?;
+        engine.watchdog = Some((stop, watchdog));
         for index in 0..beside {
             let jobs = projector_jobs.clone();
             let project = move || projectors::run(&jobs);
@@ -267,7 +277,7 @@ impl Engine {
         }
         drop(projector_jobs);
         let shared = Arc::clone(&engine.shared);
-        engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &controls))?);
+        engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &told))?);
 
         for stat in &engine.shared.stats {
             stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst), None);
@@ -284,15 +294,15 @@ impl Engine {
 
     /// Waits until all logs are read to their ends (they must be finite) and everything is committed.
     pub(crate) fn wait_finished(&self) {
-        let faults = &self.shared.faults;
+        let controls = &self.shared.controls;
         loop {
             self.shared.lanes.wait_none();
-            let before = faults.reported();
+            let before = controls.told();
             self.flush();
             renewal::report_damage(&self.shared);
             // A fault met in the last batches starts new lanes, which may be through before anybody looks:
             // what they handed out is not flushed then.
-            let is_quiet = || !faults.are_pending() && faults.reported() == before;
+            let is_quiet = || !controls.are_pending() && controls.told() == before;
             if self.shared.lanes.none() && is_quiet() {
                 rebuild::swap_those_level(&self.shared);
                 renewal::report_damage(&self.shared);
@@ -308,16 +318,15 @@ impl Engine {
         let context = self.shared.context.lock().clone();
         if let Some(context) = context {
             let (done, all_done) = bounded(context.workers.len());
-            for worker in &*context.workers {
-                // Fails only when the worker has ended, and then it holds nothing.
-                let _ = worker.send(Work::Checkpoint(done.clone()));
+            for (index, worker) in context.workers.iter().enumerate() {
+                if self.shared.workers.is_started(index) {
+                    worker.send(Work::Checkpoint(done.clone()));
+                }
             }
             drop(done);
             all_done.iter().for_each(drop);
         }
-        if let Some(commits) = &self.commits {
-            commits.wait_all();
-        }
+        self.commits.wait_all();
     }
 
     /// Stops reading, commits everything that was folded, makes it durable and ends all threads.
@@ -331,15 +340,21 @@ impl Engine {
 
     /// Ends all threads once the lanes were told to stop; a second time does nothing.
     fn end_threads(&mut self) {
-        let _ = self.shared.supervisor.send(Control::Stop);
+        self.shared.controls.tell(Control::Stop);
         drop(self.shared.context.lock().take());
         for thread in std::mem::take(&mut *self.shared.lane_threads.lock()) {
             let _ = thread.join();
         }
+        // The supervisor may wait for a worker that hangs, so the watchdog is there to the last.
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        drop(self.commits.take());
+        self.shared.workers.wait_ended();
+        if let Some((stop, watchdog)) = self.watchdog.take() {
+            drop(stop);
+            let _ = watchdog.join();
+        }
+        self.commits.end();
         self.shared.durable.stop();
         for thread in self.tail.drain(..) {
             let _ = thread.join();
@@ -396,6 +411,10 @@ impl Shared {
     /// What stats that were made anew could not count again, in words.
     pub(crate) fn lost(&self) -> Vec<String> {
         self.lost.lock().clone()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// The logs that the stat `ident` reads.
@@ -466,19 +485,15 @@ impl Shared {
 impl StatShared {
     /// Tells the stat's worker to start it from its committed record; where `suspect` comes, some message
     /// cannot be folded.
-    fn send_reset(
-        self: &Arc<Self>,
-        workers: &[Sender<Work>],
-        epoch: u64,
-        suspect: Option<Stretch>,
-    ) {
+    fn send_reset(self: &Arc<Self>, workers: &[Queue], epoch: u64, suspect: Option<Stretch>) {
         let record = Box::new(self.store.lock().snapshot().record().clone());
         let stat = Arc::clone(self);
-        let _ = workers[self.worker].send(Work::Reset { stat, epoch, record, suspect });
+        let worker = self.worker.load(Ordering::Acquire);
+        workers[worker].send(Work::Reset { stat, epoch, record, suspect });
     }
 
     fn target(&self, epoch: u64) -> Target {
-        Target { stat: self.index, epoch, worker: self.worker }
+        Target { stat: self.index, epoch, worker: self.worker.load(Ordering::Acquire) }
     }
 }
 
@@ -520,11 +535,6 @@ fn wanted_fields(loaded: &Loaded) -> Vec<(String, FieldKind)> {
         }
     }
     wanted
-}
-
-fn channels(count: usize) -> (Vec<crossbeam_channel::Receiver<Work>>, Vec<Sender<Work>>) {
-    let (sends, ends): (Vec<_>, Vec<_>) = (0..count).map(|_| bounded(QUEUED_BATCHES)).unzip();
-    (ends, sends)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, EngineError> {

@@ -49,6 +49,12 @@ impl Commits {
         self.queue.send(CommitWork::Commit(Box::new(commit), taken)).map_err(|_| Ended)
     }
 
+    /// Ends the committer once everything sent before is committed.
+    pub(super) fn end(&self) {
+        // It has ended already, then.
+        let _ = self.queue.send(CommitWork::End);
+    }
+
     /// Waits until everything sent before is committed, or the committer has ended.
     pub(super) fn wait_all(&self) {
         let (done, committed) = bounded(1);

@@ -187,9 +187,7 @@ fn oldest_window(rows: &Snapshot) -> Result<Option<i64>, StoreError> {
 pub(super) fn swap_those_level(shared: &Shared) {
     for stat in &shared.stats {
         // Looked at, not remembered: a fault meanwhile must not make the swap forgotten.
-        let given_up =
-            matches!(stat.health.lock().state, StatState::Quarantined | StatState::Failed);
-        if given_up || !stat.rebuilding() || !shared.level(stat) {
+        if stat.is_given_up() || !stat.rebuilding() || !shared.level(stat) {
             continue;
         }
         match what_is_lost(stat) {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::manifest::{FieldKind, StatManifest};
 
-use super::stat::{Control, Faults, Health, StatShared};
+use super::stat::{Controls, Health, StatShared};
 use super::worker::Target;
 use super::{EngineError, EngineOptions, LogInput};
 use crate::clock::now_us;
@@ -39,7 +38,7 @@ pub(super) fn open(
     manifest: &StatManifest,
     wanted: &[(String, FieldKind)],
     options: &EngineOptions,
-    (supervisor, faults, watchers): (&Sender<Control>, &Arc<Faults>, &Arc<Watchers>),
+    (controls, watchers): (&Controls, &Arc<Watchers>),
 ) -> Result<Arc<StatShared>, EngineError> {
     let ident = &manifest.ident;
     if let Some(stat) = stored.get_mut(ident).filter(|stat| stat.is_of(manifest)) {
@@ -85,9 +84,10 @@ pub(super) fn open(
         manifest: Arc::new(manifest.clone()),
         plugin: Arc::clone(plugin),
         config: options.stat_config.get(&manifest.ident).cloned().unwrap_or_else(|| "{}".into()),
-        worker: index % options.threads.max(1),
+        worker: AtomicUsize::new(index % options.threads.max(1)),
         fields,
         filter: TopicFilter::new(&manifest.topics),
+        limits: options.stat_limits,
         written: RwLock::new(store.handle()),
         served: RwLock::new(served),
         store: Mutex::new(store),
@@ -99,11 +99,11 @@ pub(super) fn open(
             last_error: None,
             failures: 0,
             failed_at: 0,
+            recent: (0, 0),
             failing: None,
         }),
         damage_reported: AtomicBool::new(false),
-        supervisor: supervisor.clone(),
-        faults: Arc::clone(faults),
+        controls: controls.clone(),
         watchers: Arc::clone(watchers),
     }))
 }

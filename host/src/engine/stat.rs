@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::encoding::BlockReader;
 use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
+use super::worker::Target;
 use crate::instance::{Blocks, Failure};
+use crate::limits::StatLimits;
 use crate::loader::Plugin;
 use crate::log::{LogId, Offset};
 use crate::project::TopicFilter;
@@ -27,11 +29,12 @@ pub(super) struct StatShared {
     pub(super) plugin: Arc<Plugin>,
     /// Its configuration, JSON text.
     pub(super) config: String,
-    /// The worker that owns its instance.
-    pub(super) worker: usize,
+    /// The worker that owns its instance; the supervisor alone changes it.
+    pub(super) worker: AtomicUsize,
     /// Its fields: column of the projection and kind.
     pub(super) fields: Vec<(usize, FieldKind)>,
     pub(super) filter: TopicFilter,
+    pub(super) limits: StatLimits,
     /// Rows and record. Locked for the time of a commit, and to read the record for a restart.
     pub(super) store: Mutex<StatStore>,
     /// Reads `store` without locking it.
@@ -44,30 +47,43 @@ pub(super) struct StatShared {
     /// The supervisor was told that something is damaged.
     pub(super) damage_reported: AtomicBool,
     /// Where faults are reported.
-    pub(super) supervisor: Sender<Control>,
-    pub(super) faults: Arc<Faults>,
+    pub(super) controls: Controls,
     /// Who is told of changes.
     pub(super) watchers: Arc<Watchers>,
 }
 
-/// Faults of all stats, counted.
-#[derive(Default)]
-pub(super) struct Faults {
-    reported: AtomicU64,
-    handled: AtomicU64,
+/// The way to the supervisor; what it is told is counted.
+#[derive(Clone)]
+pub(super) struct Controls {
+    supervisor: Sender<Control>,
+    told: Arc<AtomicU64>,
+    handled: Arc<AtomicU64>,
 }
 
-impl Faults {
-    /// How many there were.
-    pub(super) fn reported(&self) -> u64 {
-        self.reported.load(Ordering::SeqCst)
+impl Controls {
+    pub(super) fn new(supervisor: Sender<Control>) -> Self {
+        Self { supervisor, told: Arc::default(), handled: Arc::default() }
     }
 
-    /// Whether the supervisor has still to act upon one.
+    /// Tells the supervisor; never waits.
+    pub(super) fn tell(&self, control: Control) {
+        self.told.fetch_add(1, Ordering::SeqCst);
+        if self.supervisor.send(control).is_err() {
+            // The supervisor is gone, so the host is stopping: nothing is to follow.
+            self.note_handled();
+        }
+    }
+
+    /// How often it was told something.
+    pub(super) fn told(&self) -> u64 {
+        self.told.load(Ordering::SeqCst)
+    }
+
+    /// Whether the supervisor has still to act upon something.
     pub(super) fn are_pending(&self) -> bool {
-        // Handled first: what is reported meanwhile is pending.
+        // Handled first: what is told meanwhile is pending.
         let handled = self.handled.load(Ordering::SeqCst);
-        self.reported() != handled
+        self.told() != handled
     }
 
     /// The supervisor has acted upon one.
@@ -80,6 +96,12 @@ impl Faults {
 pub(super) enum Control {
     /// A life of a stat has ended.
     Fault { stat: usize, fault: Fault },
+    /// The thread of a worker was given up, in a call of `stat` where that is known; another one serves.
+    GivenUp { worker: usize, stat: Option<usize>, reason: String },
+    /// A stat holds up all others.
+    TooSlow { stat: usize },
+    /// A lane feeds a stat no more because its queue is full: it has everything of the log before `from`.
+    Left { target: Target, log: LogId, from: Offset },
     /// The host stops.
     Stop,
 }
@@ -95,6 +117,8 @@ pub(super) struct Health {
     pub(super) failures: u32,
     /// Commit number at the last fault.
     pub(super) failed_at: u64,
+    /// Since when, µs, faults are counted whatever was committed in between, and how many there were.
+    pub(super) recent: (i64, u32),
     /// The messages in which the last fold failed, and how often in a row it did so there.
     pub(super) failing: Option<(Stretch, u32)>,
 }
@@ -132,6 +156,8 @@ pub(super) enum Fault {
     Gap { expected: Offset, got: Offset },
     #[error("{0}")]
     Damaged(String),
+    #[error("{0}")]
+    Hung(String),
     #[error("the host is stopping")]
     Stopped,
 }
@@ -158,6 +184,11 @@ impl StatShared {
         !self.served.read().reads_same(&self.written.read())
     }
 
+    /// Whether it was given up until told otherwise.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.health.lock().state, StatState::Quarantined | StatState::Failed)
+    }
+
     /// What is damaged of the rows that are written or answered.
     pub(super) fn damage(&self) -> Option<String> {
         let (written, served) = (self.written(), self.served());
@@ -172,11 +203,7 @@ impl StatShared {
     /// Ends this life of the stat and reports why; the supervisor decides what follows.
     pub(super) fn fault(&self, fault: Fault) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.faults.reported.fetch_add(1, Ordering::SeqCst);
-        if self.supervisor.send(Control::Fault { stat: self.index, fault }).is_err() {
-            // The supervisor is gone, so the host is stopping: nothing is to follow.
-            self.faults.note_handled();
-        }
+        self.controls.tell(Control::Fault { stat: self.index, fault });
     }
 
     pub(super) fn set_state(&self, state: StatState, reason: impl Into<String>) {
@@ -184,8 +211,8 @@ impl StatShared {
     }
 
     /// Leaves `before` for `state`; nothing happens where the state has become another meanwhile.
-    pub(super) fn leave_state(&self, before: StatState, state: StatState) {
-        self.change_state(|now| now == before, state, String::new());
+    pub(super) fn leave_state(&self, before: StatState, state: StatState, reason: &str) {
+        self.change_state(|now| now == before, state, reason.to_owned());
     }
 
     fn change_state(

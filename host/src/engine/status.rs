@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use super::lane::LogSlot;
 use super::stat::StatShared;
+use super::supervisor::SLOW;
 use crate::clock::now_us;
 use crate::log::{Log, Offset};
 use crate::query::{
-    CompleteUntil, Fault, LogStatus, Progress, StatState, StatStatus, StatView, UtcTime,
+    CompleteUntil, Fault, GivenUp, LogStatus, Progress, StatState, StatStatus, StatView, UtcTime,
 };
 use crate::store::StatRecord;
 
@@ -58,12 +59,17 @@ impl Shared {
         match (self.level_at(stat, record), state) {
             (true, StatState::Live) => StatState::Live,
             (true, before) => {
-                stat.leave_state(before, StatState::Live);
+                stat.leave_state(before, StatState::Live, "");
                 StatState::Live
             }
-            (false, StatState::Live | StatState::Replaying) => state,
+            (false, StatState::Replaying) => state,
+            (false, before) if self.workers.is_own(stat.worker.load(Ordering::Acquire)) => {
+                stat.leave_state(before, StatState::Lagging, SLOW);
+                StatState::Lagging
+            }
+            (false, StatState::Live) => state,
             (false, before) => {
-                stat.leave_state(before, StatState::Backfilling);
+                stat.leave_state(before, StatState::Backfilling, "");
                 StatState::Backfilling
             }
         }
@@ -130,6 +136,11 @@ impl Shared {
             progress: progress(&slots, record),
             ..status
         }
+    }
+
+    /// Threads that were given up, and those of them that still run.
+    pub(crate) fn given_up(&self) -> GivenUp {
+        self.workers.given_up()
     }
 
     /// The logs that are read.

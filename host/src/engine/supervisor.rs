@@ -1,4 +1,7 @@
-//! Starts stats again after a fault, from their committed positions.
+//! Starts stats again after a fault, from their committed positions, and moves those that are too slow.
+//!
+//! It alone ends a life of a stat and begins the next one. The epoch is raised before the committed record
+//! is read, so that no commit of an earlier life can come in between.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,34 +9,51 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Receiver;
 
 use super::lane::Lane;
-use super::stat::{Control, Fault, StatShared};
-use super::worker::Work;
+use super::stat::{Control, Fault, StatShared, Stretch};
+use super::worker::{Target, Work};
 use super::{LaneContext, Shared};
+use crate::clock::now_us;
+use crate::log::{LogId, Offset};
 use crate::query::StatState;
 
 /// Faults in a row, without a commit in between, after which a stat is quarantined.
 const MAX_FAILURES: u32 = 3;
 
-/// Handles faults until told to stop.
+/// Faults within an hour after which it is, whatever it commits in between.
+const MOST_AN_HOUR: u32 = 300;
+const HOUR_US: i64 = 3_600_000_000;
+
+/// Why a stat lags.
+pub(super) const SLOW: &str =
+    "it is so much slower than the others that it reads its logs by itself";
+
+/// Acts upon what it is told until told to stop.
 pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
     for control in controls {
-        match control {
-            Control::Fault { stat, fault } => {
-                let context = shared.context.lock().clone();
-                if let Some(context) = context {
-                    handle(shared, &context, &shared.stats[stat], &fault);
-                }
-                shared.faults.note_handled();
+        let context = shared.context.lock().clone();
+        match (control, context) {
+            (Control::Stop, _) => return,
+            // The host is stopping.
+            (_, None) => {}
+            (Control::Fault { stat, fault }, Some(context)) => {
+                handle(shared, &context, &shared.stats[stat], &fault);
             }
-            Control::Stop => return,
+            (Control::GivenUp { worker, stat, reason }, Some(context)) => {
+                take_over(shared, &context, worker, stat, &reason);
+            }
+            (Control::TooSlow { stat }, Some(context)) => {
+                set_apart(shared, &context, &shared.stats[stat]);
+            }
+            (Control::Left { target, log, from }, Some(context)) => {
+                follow(shared, &context, target, log, from);
+            }
         }
+        shared.controls.note_handled();
     }
 }
 
 fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, fault: &Fault) {
-    for slot in &shared.logs {
-        slot.remove(stat.index);
-    }
+    detach(shared, stat);
     if let Some(reason) = stat.damage() {
         if let Err(error) = super::renewal::renew(shared, stat, &reason) {
             tracing::error!(stat = stat.ident, "damaged rows cannot be set aside: {error}");
@@ -50,8 +70,10 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
         }
     }
     let committed = stat.written().record().commit;
-    let (failures, suspect) = {
+    let (failures, suspect, are_too_many) = {
         let mut health = stat.health.lock();
+        let (now, (since, many)) = (now_us(), health.recent);
+        health.recent = if now - since > HOUR_US { (now, 1) } else { (since, many + 1) };
         health.failures = if health.failed_at == committed { health.failures + 1 } else { 1 };
         health.failed_at = committed;
         health.last_error = Some(fault.to_string());
@@ -66,22 +88,122 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
             Some((at, times @ 2..)) => (Some(at.clone()), *times),
             _ => (None, 0),
         };
-        (health.failures.max(times), suspect)
+        (health.failures.max(times), suspect, health.recent.1 > MOST_AN_HOUR)
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    if failures >= MAX_FAILURES || matches!(fault, Fault::DeadLetters(_)) {
-        let _ = context.workers[stat.worker].send(Work::Drop { stat: stat.index });
-        tracing::error!(stat = stat.ident, "quarantined: {fault}");
+    if failures >= MAX_FAILURES || are_too_many || matches!(fault, Fault::DeadLetters(_)) {
         let reason = match fault {
             Fault::DeadLetters(_) => fault.to_string(),
+            _ if are_too_many => format!("more than {MOST_AN_HOUR} faults within an hour: {fault}"),
             _ => format!("{failures} faults in a row: {fault}"),
         };
-        stat.set_state(StatState::Quarantined, reason);
+        quarantine(context, stat, reason);
         return;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
-    let epoch = stat.epoch.load(Ordering::SeqCst);
+    restart(shared, context, stat, suspect);
+}
+
+/// Decides about the stats of a worker whose thread was given up in a call of `culprit`: that one may hang
+/// again, the others have lost what was not committed.
+fn take_over(
+    shared: &Arc<Shared>,
+    context: &LaneContext,
+    worker: usize,
+    culprit: Option<usize>,
+    reason: &str,
+) {
+    for stat in &shared.stats {
+        // The culprit may have been set apart meanwhile, only to hang there as well.
+        let is_its = stat.worker.load(Ordering::Acquire) == worker || Some(stat.index) == culprit;
+        if !is_its || stat.is_given_up() {
+            continue;
+        }
+        stat.epoch.fetch_add(1, Ordering::SeqCst);
+        match culprit {
+            None => handle(shared, context, stat, &Fault::Hung(reason.to_owned())),
+            Some(culprit) if culprit == stat.index => {
+                detach(shared, stat);
+                stat.health.lock().last_error = Some(reason.to_owned());
+                metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone())
+                    .increment(1);
+                quarantine(context, stat, format!("it hung: {reason}"));
+            }
+            Some(culprit) => {
+                detach(shared, stat);
+                let culprit = &shared.stats[culprit].ident;
+                let reason = format!("the thread that it shared with {culprit} was given up");
+                stat.set_state(StatState::Replaying, reason);
+                restart(shared, context, stat, None);
+            }
+        }
+    }
+}
+
+/// Leaves a stat alone, and its rows as they are.
+fn quarantine(context: &LaneContext, stat: &StatShared, reason: String) {
+    let worker = stat.worker.load(Ordering::Acquire);
+    context.workers[worker].send(Work::Drop { stat: stat.index });
+    tracing::error!(stat = stat.ident, "quarantined: {reason}");
+    stat.set_state(StatState::Quarantined, reason);
+}
+
+/// Gives a stat that holds up all others a worker of its own.
+fn set_apart(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>) {
+    let before = stat.worker.load(Ordering::Acquire);
+    if stat.is_given_up() || shared.workers.is_own(before) {
+        return;
+    }
+    let is_taken =
+        |own: usize| shared.stats.iter().any(|stat| stat.worker.load(Ordering::Acquire) == own);
+    let Some(own) = shared.workers.own().find(|&own| !is_taken(own)) else {
+        tracing::warn!(stat = stat.ident, "it holds up all others: too many do to set it apart");
+        return;
+    };
+    if let Err(error) = shared.workers.start(own) {
+        tracing::error!(stat = stat.ident, "it holds up all others: {error}");
+        return;
+    }
+    tracing::warn!(stat = stat.ident, "lags: {SLOW}");
+    // Before all that waits: what its worker still has for it is passed over from now on.
+    stat.epoch.fetch_add(1, Ordering::SeqCst);
+    detach(shared, stat);
+    context.workers[before].send(Work::Drop { stat: stat.index });
+    stat.worker.store(own, Ordering::Release);
+    stat.set_state(StatState::Lagging, SLOW);
+    restart(shared, context, stat, None);
+}
+
+/// Feeds on a stat that the live lane of a log has left behind.
+fn follow(shared: &Arc<Shared>, context: &LaneContext, target: Target, log: LogId, from: Offset) {
+    let stat = &shared.stats[target.stat];
+    let slot = shared.logs.iter().find(|slot| slot.log.id() == log);
+    // Another life is fed by other lanes.
+    if let Some(slot) = slot.filter(|_| stat.epoch.load(Ordering::SeqCst) == target.epoch) {
+        let lane = Arc::new(Lane::starting_at(from, vec![target]));
+        if let Err(error) = shared.spawn_lane(slot, &lane, context) {
+            stat.set_state(StatState::Failed, error.to_string());
+        }
+    }
+}
+
+/// Feeds `stat` no more.
+fn detach(shared: &Shared, stat: &StatShared) {
+    for slot in &shared.logs {
+        slot.remove(stat.index);
+    }
+}
+
+/// Begins a new life of `stat`, which no lane feeds, at its committed record; where `suspect` comes, some
+/// message cannot be folded.
+fn restart(
+    shared: &Arc<Shared>,
+    context: &LaneContext,
+    stat: &Arc<StatShared>,
+    suspect: Option<Stretch>,
+) {
+    let epoch = stat.epoch.fetch_add(1, Ordering::SeqCst) + 1;
     stat.send_reset(&context.workers, epoch, suspect);
     attach(shared, context, stat, epoch);
 }

@@ -2,11 +2,13 @@
 //!
 //! A worker owns the instances of its stats and what each has folded since its last checkpoint;
 //! nobody else can touch either. Work arrives on one bounded channel; increments leave as
-//! [`Commit`]s for the committer. Nothing flows back to the sender.
+//! [`Commit`]s for the committer. Nothing flows back to the sender. A thread that was given up while a
+//! plugin had it ends without touching any of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -14,12 +16,13 @@ use statmill_plugin_api::encoding::BlockWriter;
 use statmill_plugin_api::manifest::FieldKind;
 
 use super::bisect;
+use super::calls::{Calls, GivenUp, Watched};
 use super::commit::{Commit, Progress};
 use super::letters::Decision;
 use super::queue::{Commits, Ended};
 use super::stat::{Fault, StatShared, Stretch};
 use crate::clock::{now_us, thread_cpu};
-use crate::instance::{Failure, Instance};
+use crate::instance::Failure;
 use crate::log::{LogId, Offset};
 use crate::project::{Batch, Generation, TopicCache, select};
 use crate::store::{DeadLetter, Kept, KeyBounds, Order, StatRecord};
@@ -64,11 +67,22 @@ pub(super) struct Target {
     pub(super) worker: usize,
 }
 
+/// What a worker's thread works with.
+pub(super) struct Desk {
+    pub(super) work: Receiver<Work>,
+    pub(super) commits: Commits,
+    /// Time between two checkpoints.
+    pub(super) period: Duration,
+    pub(super) calls: Arc<Calls>,
+    /// Once this is set, messages are left where they are.
+    pub(super) leave: Option<Arc<AtomicBool>>,
+}
+
 /// An instance and what it holds.
 struct Running {
     shared: Arc<StatShared>,
     epoch: u64,
-    instance: Instance,
+    instance: Watched,
     columns: Vec<usize>,
     fields: Vec<(usize, FieldKind)>,
     topics: TopicCache,
@@ -84,56 +98,77 @@ struct Running {
     progress: Progress,
 }
 
-/// Runs a worker until the last sender of its work is dropped; then checkpoints once more.
-pub(super) fn run(work: &Receiver<Work>, commits: &Commits, period: Duration) {
-    let mut stats: HashMap<usize, Running> = HashMap::new();
-    let mut next = Instant::now() + period;
+/// Runs a worker until the last sender of its work is dropped, and then checkpoints once more; or until its
+/// thread was given up.
+pub(super) fn run(desk: &Desk) {
+    let mut stats = HashMap::new();
+    if let Err(GivenUp) = serve(desk, &mut stats) {
+        tracing::info!("a thread that was given up has ended");
+    }
+}
+
+fn serve(desk: &Desk, stats: &mut HashMap<usize, Running>) -> Result<(), GivenUp> {
+    let mut next = Instant::now() + desk.period;
     loop {
-        match work.recv_deadline(next) {
+        match desk.work.recv_deadline(next) {
+            Ok(Work::Batch { .. } | Work::Skip { .. }) if desk.leaves_messages() => {}
             Ok(Work::Batch { batch, stats: targets }) => {
                 for target in targets.iter() {
-                    let Some(running) = stats.get_mut(&target.stat) else { continue };
-                    if running.epoch != target.epoch {
-                        continue;
-                    }
-                    if let Err(reason) = running.take(&batch, commits) {
-                        fail(&mut stats, target.stat, reason);
+                    if let Some(running) = alive(stats, target)
+                        && let Err(reason) = running.take(&batch, &desk.commits)
+                    {
+                        fail(desk, stats, target.stat, reason)?;
                     }
                 }
             }
             Ok(Work::Skip { log, range, reason, stats: targets }) => {
                 for target in targets.iter() {
-                    if let Some(running) = stats.get_mut(&target.stat)
-                        && running.epoch == target.epoch
-                    {
+                    if let Some(running) = alive(stats, target) {
                         running.skip(log, &range, &reason);
                     }
                 }
             }
             Ok(Work::Reset { stat, epoch, record, suspect }) => {
                 let index = stat.index;
-                stats.remove(&index);
-                match Running::new(stat, epoch, &record) {
+                drop(stats.remove(&index));
+                desk.calls.check()?;
+                match Running::new(stat, epoch, &record, &desk.calls) {
                     Ok(running) => drop(stats.insert(index, Running { suspect, ..running })),
-                    Err((stat, reason)) => stat.fault(Fault::Create(reason)),
+                    Err((stat, reason)) => {
+                        desk.calls.check()?;
+                        stat.fault(Fault::Create(reason));
+                    }
                 }
             }
             Ok(Work::Drop { stat }) => drop(stats.remove(&stat)),
-            Ok(Work::Decide(decision)) => decision.carry_out(commits),
+            Ok(Work::Decide(decision)) => decision.carry_out(&desk.commits, &desk.calls)?,
             Ok(Work::Checkpoint(done)) => {
-                checkpoint(&mut stats, commits);
-                // The asker may have given up waiting: that is its business.
-                let _ = done.send(());
+                desk.calls.asked_by(done);
+                checkpoint(desk, stats)?;
+                desk.calls.answer();
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+        desk.calls.check()?;
         if Instant::now() >= next {
-            checkpoint(&mut stats, commits);
-            next = Instant::now() + period;
+            checkpoint(desk, stats)?;
+            next = Instant::now() + desk.period;
         }
     }
-    checkpoint(&mut stats, commits);
+    checkpoint(desk, stats)
+}
+
+impl Desk {
+    fn leaves_messages(&self) -> bool {
+        self.leave.as_ref().is_some_and(|leave| leave.load(Ordering::Acquire))
+    }
+}
+
+/// The life of a stat that a batch is for, unless it is over.
+fn alive<'a>(stats: &'a mut HashMap<usize, Running>, target: &Target) -> Option<&'a mut Running> {
+    let running = stats.get_mut(&target.stat)?;
+    (running.epoch == target.epoch && running.is_alive()).then_some(running)
 }
 
 /// As much of a text as is kept of it.
@@ -142,29 +177,40 @@ fn beginning(text: &str) -> String {
     text.chars().take(MOST).collect()
 }
 
-fn checkpoint(stats: &mut HashMap<usize, Running>, commits: &Commits) {
+fn checkpoint(desk: &Desk, stats: &mut HashMap<usize, Running>) -> Result<(), GivenUp> {
     let mut failed = Vec::new();
-    for (&index, running) in stats.iter_mut() {
-        if let Err(reason) = running.checkpoint(commits) {
+    for (&index, running) in stats.iter_mut().filter(|(_, running)| running.is_alive()) {
+        if let Err(reason) = running.checkpoint(&desk.commits) {
+            desk.calls.check()?;
             failed.push((index, reason));
         }
     }
-    for (index, reason) in failed {
-        fail(stats, index, reason);
-    }
+    failed.into_iter().try_for_each(|(index, reason)| fail(desk, stats, index, reason))
 }
 
 /// Drops the instance with its increments: after an error both are worthless. The supervisor starts
 /// it again from the committed position.
-fn fail(stats: &mut HashMap<usize, Running>, index: usize, fault: Fault) {
-    if let Some(running) = stats.remove(&index) {
-        running.shared.fault(fault);
+fn fail(
+    desk: &Desk,
+    stats: &mut HashMap<usize, Running>,
+    index: usize,
+    fault: Fault,
+) -> Result<(), GivenUp> {
+    desk.calls.check()?;
+    if let Some(Running { shared, instance, .. }) = stats.remove(&index) {
+        // Before its instance, which may hang: then there is nobody left to report it.
+        shared.fault(fault);
+        drop(instance);
     }
+    desk.calls.check()
 }
 
 /// A new instance, with the earlier rows if the stat asks for them.
-pub(super) fn instance_of(shared: &StatShared) -> Result<Instance, Failure> {
-    let mut instance = Instance::create(&shared.plugin, &shared.ident, &shared.config)?;
+pub(super) fn instance_of(
+    shared: &Arc<StatShared>,
+    calls: &Arc<Calls>,
+) -> Result<Watched, Failure> {
+    let mut instance = Watched::create(shared, calls)?;
     if shared.manifest.restore {
         restore(shared, &mut instance)?;
     }
@@ -175,7 +221,7 @@ pub(super) fn instance_of(shared: &StatShared) -> Result<Instance, Failure> {
 const RESTORE_ROWS: usize = 4096;
 
 /// Hands all earlier rows of a stat that asks for them to its new instance.
-fn restore(shared: &StatShared, instance: &mut Instance) -> Result<(), Failure> {
+fn restore(shared: &StatShared, instance: &mut Watched) -> Result<(), Failure> {
     let snapshot = shared.written();
     let models = snapshot.models();
     let most = shared.manifest.max_rows.unwrap_or(0);
@@ -208,8 +254,9 @@ impl Running {
         shared: Arc<StatShared>,
         epoch: u64,
         record: &StatRecord,
+        calls: &Arc<Calls>,
     ) -> Result<Self, (Arc<StatShared>, Failure)> {
-        let instance = match instance_of(&shared) {
+        let instance = match instance_of(&shared, calls) {
             Ok(instance) => instance,
             Err(reason) => return Err((shared, reason)),
         };
@@ -228,6 +275,11 @@ impl Running {
             progress: Progress::default(),
             shared,
         })
+    }
+
+    /// Whether nobody has ended this life yet.
+    fn is_alive(&self) -> bool {
+        self.shared.epoch.load(Ordering::SeqCst) == self.epoch
     }
 
     /// Folds what of `batch` lies at or after the position.
@@ -294,7 +346,7 @@ impl Running {
         rows: &mut Vec<u32>,
     ) -> Result<Vec<DeadLetter>, Fault> {
         let found = bisect::culprits(rows, |rows| {
-            let mut trial = instance_of(&self.shared)?;
+            let mut trial = instance_of(&self.shared, self.instance.calls())?;
             trial.fold(batch, &self.columns, rows).map(drop)
         });
         let found = found.map_err(|reason| {

@@ -15,6 +15,7 @@ use crate::catalog::RunningCatalog;
 use crate::config::{Config, Keep};
 use crate::engine::{Engine, EngineOptions};
 use crate::http::{self, HttpOptions};
+use crate::limits::StatLimits;
 use crate::loader::{self, LoadOptions, Trust};
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
@@ -40,6 +41,7 @@ pub struct HostBuilder {
     threads: usize,
     ingest_threads: usize,
     caps: Caps,
+    stat_limits: StatLimits,
     checkpoint: Duration,
     durable_every: Duration,
     limits: Limits,
@@ -70,6 +72,7 @@ impl HostBuilder {
             threads: cores,
             ingest_threads: cores,
             caps: Caps::default(),
+            stat_limits: StatLimits::default(),
             checkpoint: Duration::from_secs(1),
             durable_every: Duration::from_secs(1),
             limits: Limits::default(),
@@ -108,6 +111,7 @@ impl HostBuilder {
             default_rows_per_page: config.query.default_rows_per_page as u64,
             max_rows_per_page: config.query.max_rows_per_page as u64,
         };
+        self.stat_limits = config.stat_limits;
         self.http.tokens.clone_from(&config.tokens);
         self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
         self.journal.retention = Retention {
@@ -226,6 +230,13 @@ impl HostBuilder {
         self
     }
 
+    /// What a stat may take before it is stopped.
+    #[must_use]
+    pub fn stat_limits(mut self, limits: StatLimits) -> Self {
+        self.stat_limits = limits;
+        self
+    }
+
     /// Time between two commits of a stat. Default: 1 s.
     #[must_use]
     pub fn checkpoint(mut self, period: Duration) -> Self {
@@ -299,7 +310,8 @@ impl HostBuilder {
             .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;
         // Who reads to the end and exits 0 says that the numbers are right; a host that serves starts at
         // once, and says so when it finds a damaged page.
-        let tuning = Tuning { verify: self.tuning.verify || self.once, ..self.tuning };
+        let verify = self.tuning.verify || self.once;
+        let tuning = Tuning { verify, stat_limits: self.stat_limits, ..self.tuning };
         let opened = Database::open_tuned(&self.data, tuning)?;
         let (database, mut stats) = (Arc::new(opened.database), opened.stats);
         let folders = self.plugin_folders();
@@ -335,6 +347,7 @@ impl HostBuilder {
             durable_every: self.durable_every,
             limits: self.limits,
             caps: self.caps,
+            stat_limits: self.stat_limits,
             stat_config: self.stat_config,
             accept_loss: self.accept_loss,
             history: has_history,

@@ -61,6 +61,11 @@ pub fn render(status: &Status, measured: Option<&Handle>) -> String {
     out.sample(&[], views.given_up);
     out.family("statmill_views_stuck_info", "gauge", "Threads of such views that still run.");
     out.sample(&[], views.stuck);
+    let threads = status.host.threads;
+    out.family("statmill_threads_given_up_total", "counter", "Threads in which a stat hung.");
+    out.sample(&[], threads.given_up);
+    out.family("statmill_threads_stuck_info", "gauge", "Those of them that still run.");
+    out.sample(&[], threads.stuck);
     stats(status, &mut out);
     logs(status, &mut out);
     sources(status, &mut out);

@@ -20,6 +20,9 @@ pub(crate) enum Failure {
     /// The plugin's own words, or what is wrong with its answer.
     #[error("{0}")]
     Said(String),
+    /// The thread that would have called it was given up.
+    #[error("its thread was given up")]
+    GivenUp,
 }
 
 /// An instance of a stat that folds. Called by one thread at a time.

@@ -135,7 +135,7 @@ pub trait Compute: Send + Sync {
     fn given_up(&self) -> GivenUp;
 }
 
-/// Computations that did not end in time.
+/// Calls into plugins that did not end in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenUp {
     /// All of them, since the start.

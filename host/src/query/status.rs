@@ -46,6 +46,9 @@ pub struct HostStatus {
     /// Computed views that did not end in time.
     #[serde(default)]
     pub views: GivenUp,
+    /// Threads that were given up because a stat hung in them.
+    #[serde(default)]
+    pub threads: GivenUp,
 }
 
 /// One stat.

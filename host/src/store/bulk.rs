@@ -85,7 +85,7 @@ impl StatStore {
             self.garbage.abandon();
             self.layout.next_id = layout.next_id;
             // The plugin's fault alone: no row has changed, and what is in memory is what is stored.
-            self.stopped = !matches!(error, StoreError::BadIncrement { .. });
+            self.stopped = !error.is_of_increments();
         })?;
         for (number, folding) in foldings.into_iter().enumerate() {
             let (directory, of_table) = folding.finish(&mut last, &mut layout.next_id);

@@ -14,6 +14,7 @@ use super::models::StoredModel;
 use super::pages::Pages;
 use super::rows::{RowSet, RowSetBuilder, SHARD, bare, hash};
 use super::table::{Lookup, Table};
+use crate::limits::{StatLimits, TooMuch};
 
 /// What increments are merged with.
 pub(crate) struct Current<'a> {
@@ -24,6 +25,7 @@ pub(crate) struct Current<'a> {
     pub(crate) tables: &'a [Table],
     pub(crate) pages: &'a Pages,
     pub(crate) shard: u16,
+    pub(crate) limits: StatLimits,
 }
 
 /// One drained row and the tables it may go to.
@@ -60,7 +62,7 @@ pub(crate) fn merge(
     at_once: usize,
     take: &mut dyn FnMut(usize, RowSet) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
-    let Current { ident, models, indexes, tables, pages, shard } = *current;
+    let Current { ident, models, indexes, tables, pages, shard, limits } = *current;
     let mut too_late = 0;
     let mut sources: Vec<usize> = increments.iter().map(|(source, _)| *source).collect();
     sources.sort_unstable();
@@ -79,6 +81,10 @@ pub(crate) fn merge(
             model: model.name.clone(),
             reason: error.to_string(),
         };
+        let too_much = |found: TooMuch| {
+            let (ident, model) = (ident.to_owned(), model.name.clone());
+            StoreError::TooMuch { ident, model, found }
+        };
         let mut drained = Vec::new();
         for (_, block) in increments.iter().filter(|(of, _)| *of == source) {
             for row in BlockReader::new(block) {
@@ -86,21 +92,32 @@ pub(crate) fn merge(
                 if model.window_s.is_some() && key.len() < WINDOW_LEN {
                     return Err(bad(DecodeError::Truncated { what: "a window" }));
                 }
+                limits.check_row(key.len() + value.len()).map_err(too_much)?;
                 drained.push((key, value));
             }
         }
+        limits.check_checkpoint(drained.len() as u64, 0).map_err(too_much)?;
         too_late += messages_below(models, tables, &levels, &drained).map_err(bad)?;
         for level in levels {
             let wanted = rekeyed(&models[level], &tables[level], shard, &drained);
             let index = indexes.iter().position(|index| index.record.of == level);
             let mut entries = index.map(|index| Entries::new(&indexes[index]));
             let table = &tables[level];
-            let mut rest = wanted.rows.as_slice();
+            let (mut rest, mut all) = (wanted.rows.as_slice(), table.rows);
             while !rest.is_empty() {
                 let some = rest.split_off(..wanted.whole_keys(rest, at_once));
                 let some = some.unwrap_or_default();
                 let keys = &wanted.keys;
                 let rows = with_current(model, table, pages, keys, some, entries.as_mut(), &bad)?;
+                let fresh = rows.fresh_in(0..rows.len());
+                all += fresh;
+                // A model that has become too large by another limit may still change the rows it has.
+                if fresh > 0 {
+                    limits.check_model(all).map_err(too_much)?;
+                }
+                let largest =
+                    (0..rows.len()).map(|row| rows.key(row).len() + rows.value(row).len());
+                limits.check_row(largest.max().unwrap_or(0)).map_err(too_much)?;
                 take(level, rows)?;
             }
             if let (Some(index), Some(entries)) = (index, entries) {

@@ -35,8 +35,8 @@ impl StatStore {
     /// number of the commit and what was too late are set here.
     ///
     /// # Errors
-    /// [`StoreError::BadIncrement`], with nothing changed: the plugin drained what is no block of
-    /// its model. After any other error the outcome is unknown and the statistic is
+    /// With nothing changed [`StoreError::BadIncrement`], the plugin drained what is no block of its model,
+    /// and [`StoreError::TooMuch`]. After any other error the outcome is unknown and the statistic is
     /// [`StoreError::Stopped`] until it is opened again.
     pub fn commit(
         &mut self,
@@ -73,6 +73,7 @@ impl StatStore {
             tables,
             pages: &self.pages,
             shard: self.tuning.shard,
+            limits: self.tuning.stat_limits,
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::limits::TooMuch;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,11 @@ pub enum StoreError {
     /// What the plugin drained is no block of rows of the model.
     #[error("{ident}: bad increments of model {model}: {reason}")]
     BadIncrement { ident: String, model: String, reason: String },
+    /// The plugin drained more than it may, or its model would become larger.
+    #[error(
+        "{ident}: model {model}: {found}; mend the plugin, or raise the limit and restart the host"
+    )]
+    TooMuch { ident: String, model: String, found: TooMuch },
     /// A commit failed with an unknown outcome; what is in memory may not be what is stored.
     #[error("{ident}: an earlier commit failed; open the statistic again")]
     Stopped { ident: String },
@@ -52,6 +59,11 @@ impl StoreError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Backend { .. })
+    }
+
+    /// Was nothing changed, because of what the plugin drained?
+    pub(super) fn is_of_increments(&self) -> bool {
+        matches!(self, Self::BadIncrement { .. } | Self::TooMuch { .. })
     }
 
     pub(crate) fn damaged(tree: &str, what: impl std::fmt::Display) -> Self {

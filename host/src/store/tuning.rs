@@ -1,5 +1,7 @@
 //! Limits of the store.
 
+use crate::limits::StatLimits;
+
 /// When and how much is folded; the defaults are measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
@@ -18,6 +20,8 @@ pub struct Tuning {
     /// Read every row at a start, so that damage is found before anyone relies on the rows. Takes as
     /// long as reading them does.
     pub verify: bool,
+    /// How much a statistic may add, and become.
+    pub stat_limits: StatLimits,
     /// Shard whose rows this host writes.
     pub shard: u16,
 }
@@ -32,6 +36,7 @@ impl Default for Tuning {
             batch_pages: 256,
             cache_bytes: 8 << 20,
             verify: false,
+            stat_limits: StatLimits::default(),
             shard: 0,
         }
     }

@@ -1,13 +1,18 @@
-//! A stat that misbehaves on request, and two that the next version changes.
+//! A stat that misbehaves on request, one that is slow, one that floods, and two that the next version changes.
 //!
-//! Input: `/do`; `panic` and `error` do as they say whenever `odd` folds them, anything else is counted.
-//! Configuration of `odd`: `{"mended": true}` counts them as well, `{"broken": true}` refuses to begin.
+//! Input: `/do`; `panic`, `error`, `loop` and `block` do as they say whenever `odd` folds them, anything else
+//! is counted. Configuration of `odd`: `{"mended": true}` counts them as well, `{"broken": true}` refuses to
+//! begin. `odd-slow` takes its time for each message as long as the file of its configuration is there.
+//! Of a message that says `flood` or `fat`, `odd-flood` makes a million rows, or one of two million bytes.
 //! Models: `by_topic`, messages per topic; `by_hour`, the same per hour with a roll-up per day; `by_day`,
 //! messages per day.
 //! Views of `odd`: each goes wrong in the way that it is named after.
 
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use statmill_plugin_api::prelude::*;
-use statmill_plugin_api::serde_json::{Value as Json, json};
+use statmill_plugin_api::serde_json::{self, Value as Json, json};
 
 fields! {
     /// What is read of each message.
@@ -62,7 +67,80 @@ impl Stat for Odd {
             match message.wish() {
                 Some("panic") if !self.mended => panic!("asked to"),
                 Some("error") if !self.mended => return Err(PluginError::new("asked to fail")),
+                Some("loop") if !self.mended => loop {
+                    std::hint::spin_loop();
+                },
+                Some("block") if !self.mended => loop {
+                    std::thread::park();
+                },
                 _ => self.by_topic.at(&message, (message.topic_sym(),)).add((1,)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Messages per topic, slowly.
+#[derive(Models, Default)]
+pub struct Slow {
+    #[model(dimensions = ["topic"], measures = ["count"])]
+    by_topic: Rollup<(Sym,), (Count,)>,
+    /// As long as this file is there.
+    slow_while: Option<PathBuf>,
+    /// It computes instead of sleeping.
+    burns: bool,
+}
+
+/// What it takes for a message.
+const SLOW: Duration = Duration::from_millis(2);
+
+impl Stat for Slow {
+    const INFO: StatInfo =
+        StatInfo { ident: "odd-slow", title: "Messages per topic, slowly", ..StatInfo::DEFAULT };
+
+    fn configure(&mut self, config: &str) -> Result<(), PluginError> {
+        let config: Json = serde_json::from_str(config)?;
+        self.slow_while = config["slow_while"].as_str().map(PathBuf::from);
+        self.burns = config["burns"] == true;
+        Ok(())
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            if self.slow_while.as_ref().is_some_and(|file| file.exists()) {
+                let until = Instant::now() + SLOW;
+                while Instant::now() < until {
+                    if !self.burns {
+                        std::thread::sleep(SLOW);
+                    }
+                }
+            }
+            self.by_topic.at(&message, (message.topic_sym(),)).add((1,));
+        }
+        Ok(())
+    }
+}
+
+/// Messages by number and text, of some far too many or too large.
+#[derive(Models, Default)]
+pub struct Flood {
+    #[model(dimensions = ["number", "text"], measures = ["count"])]
+    by_number: Rollup<(i64, Text), (Count,)>,
+}
+
+impl Stat for Flood {
+    const INFO: StatInfo =
+        StatInfo { ident: "odd-flood", title: "Far too many rows", ..StatInfo::DEFAULT };
+    const FIELDS: Fields = Event::FIELDS;
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.rows::<Event>() {
+            let rows = if message.wish() == Some("flood") { 1_000_000 } else { 1 };
+            for number in 0..rows {
+                self.by_number.at(&message, (number, "")).add((1,));
+            }
+            if message.wish() == Some("fat") {
+                self.by_number.at(&message, (0, &"x".repeat(2 << 20))).add((1,));
             }
         }
         Ok(())
@@ -107,4 +185,4 @@ impl Stat for Daily {
     }
 }
 
-export_plugin!(Odd, Hourly, Daily);
+export_plugin!(Odd, Slow, Flood, Hourly, Daily);

@@ -112,6 +112,7 @@ impl HostBuilder {
             durable_every: self.durable_every,
             limits: self.limits,
             caps: self.caps,
+            stat_limits: self.stat_limits,
             stat_config: self.stat_config,
             accept_loss: false,
             history: true,

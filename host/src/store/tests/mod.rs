@@ -59,6 +59,7 @@ fn restless() -> Tuning {
         cache_bytes: 40_000,
         shard: 0,
         verify: false,
+        ..Tuning::default()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Rows are those that ordered maps would hold.
 
+use std::ops::Range;
+
 use super::*;
+use crate::limits::StatLimits;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -201,6 +204,41 @@ fn bad_increments_are_refused_and_change_nothing() {
     assert!(matches!(refused, Err(StoreError::BadIncrement { .. })), "{refused:?}");
     assert_eq!(stat.snapshot().rows(0), 1);
     assert_eq!(stat.record().commit, 1);
+}
+
+#[test]
+fn increments_beyond_a_limit_are_refused_with_the_number_and_change_nothing() {
+    let stat_limits =
+        StatLimits { checkpoint_rows: 3, row_bytes: 100, model_rows: 4, ..StatLimits::default() };
+    // Through deltas, and straight into pages.
+    for fold_bytes in [1 << 20, 1] {
+        let tuning =
+            Tuning { stat_limits, fold_bytes, fold_bytes_most: fold_bytes, ..Tuning::default() };
+        let mut stat = Database::in_memory(tuning).unwrap().open_stat(&manifest()).unwrap();
+        let rows = |range: Range<u64>| {
+            let row = |i| (key(Some(0), &format!("k{i}")), value(1, 1));
+            (0, block(&range.map(row).collect()))
+        };
+        let long = key(Some(0), &"x".repeat(200));
+        let mut refused = |increments: (usize, Vec<u8>)| {
+            let record = stat.record().clone();
+            stat.commit(&[increments], record).map_err(|error| error.to_string())
+        };
+        assert!(refused(rows(0..3)).is_ok());
+        for (increments, reason) in [
+            (rows(0..4), "4 rows between two commits, more than the 3"),
+            (rows(3..5), "5 rows, more than the 4 that stat_limits.model_rows allows"),
+            ((0, block(&BTreeMap::from([(long, value(1, 1))]))), "bytes in one row, more than"),
+        ] {
+            let said = refused(increments).unwrap_err();
+            assert!(said.contains(reason), "{said}");
+        }
+        // What is there may change as before.
+        assert!(refused(rows(2..4)).is_ok());
+        assert!(refused(rows(0..3)).is_ok());
+        assert_eq!(stat.snapshot().rows(0), 4);
+        assert_eq!(stat.record().commit, 3);
+    }
 }
 
 #[test]

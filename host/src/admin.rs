@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::log::{LogId, Offset};
-use crate::query::StatState;
+use crate::query::{PluginReport, StatState};
 
 /// Repairs a host while it runs.
 ///
@@ -24,6 +24,18 @@ pub trait Admin: Send + Sync {
     /// # Errors
     /// [`AdminError`]; the dead letter is then as it was.
     fn drop_letter(&self, ident: &str, letter: LetterAt) -> Result<(), AdminError>;
+    /// Has the quarantined stat `ident` go on at its last commit, as if it had never failed.
+    ///
+    /// # Errors
+    /// [`AdminError::State`] where it is not quarantined, and others.
+    fn resume(&self, ident: &str) -> Result<(), AdminError>;
+    /// Looks into the plugins folders again. New plugins begin, changed ones take over at the positions of
+    /// their stats, those that are gone leave their rows. What cannot be loaded leaves what was there before.
+    /// Answers what became of each file.
+    ///
+    /// # Errors
+    /// [`AdminError`]: nothing has changed.
+    fn reload(&self) -> Result<Vec<PluginReport>, AdminError>;
 }
 
 /// Which message a dead letter stands for.
@@ -46,6 +58,13 @@ pub enum Retried {
         /// What the plugin said.
         reason: String,
     },
+}
+
+/// What became of the plugin files, as the API answers it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Each file.
+    pub plugins: Vec<PluginReport>,
 }
 
 /// What became of the dead letters of a stat, as the API answers it.

@@ -1,11 +1,13 @@
 //! What can be asked of a host: of a running one, or of a data folder at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-use crate::admin::{Admin, AdminError, LetterAt, Retried};
+use parking_lot::RwLock;
+
+use crate::admin::{Admin, AdminError, LetterAt};
 use crate::clock::now_us;
 use crate::engine::{Engine, Shared, Views, complete_at_rest};
 use crate::loader::{self, Loaded};
@@ -13,21 +15,31 @@ use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::query::{
     Catalog, CompleteUntil, ComputedViews, HostStatus, PluginReport, StatState, StatStatus,
-    StatView, Status, UtcTime, Watcher,
+    StatView, Status, UtcTime, Watcher, Watchers,
 };
 use crate::store::{Database, Snapshot, StatStore, StoreError};
 
 /// The stats of a running host; those without a plugin are there as well, detached.
 pub(crate) struct RunningCatalog {
-    shared: Arc<Shared>,
-    detached: BTreeMap<String, Detached>,
+    now: RwLock<Arc<Now>>,
     sinks: BTreeMap<String, Arc<Ingest>>,
-    views: Arc<ComputedViews>,
-    reports: Vec<PluginReport>,
-    boot: u64,
+    watchers: Arc<Watchers>,
     started_us: i64,
     stopping: AtomicBool,
     was_ready: AtomicBool,
+    admin: OnceLock<Weak<dyn Admin>>,
+}
+
+/// What an exchange of plugins replaces, all at once.
+#[derive(Clone)]
+struct Now {
+    shared: Arc<Shared>,
+    detached: Arc<BTreeMap<String, Detached>>,
+    views: Arc<ComputedViews>,
+    reports: Vec<PluginReport>,
+    boot: u64,
+    /// Why nothing is counted any more.
+    given_up: Option<String>,
 }
 
 /// The rows of a stat without its plugin, and up to when they were complete.
@@ -38,29 +50,21 @@ struct Detached {
 
 impl RunningCatalog {
     /// The catalog of `engine`, whose sources take messages through `sinks`; `stats` are those whose
-    /// plugin is not here.
+    /// plugin is not here. `watchers` are told of changes by all engines there will be.
     pub(crate) fn new(
         engine: &Engine,
-        stats: BTreeMap<String, StatStore>,
+        stats: &BTreeMap<String, StatStore>,
         loaded: &Loaded,
         sinks: BTreeMap<String, Arc<Ingest>>,
     ) -> Result<Self, StoreError> {
-        let shared = Arc::clone(engine.shared());
-        let boot = shared.database.next_boot()?;
-        let detached = stats.into_iter().map(|(ident, stat)| {
-            let detached = Detached::new(&shared.database, &stat);
-            (ident, detached)
-        });
         Ok(Self {
-            detached: detached.collect(),
+            now: RwLock::new(Arc::new(Now::new(engine, stats, loaded)?)),
             sinks,
-            views: Arc::new(ComputedViews::new(Box::new(Views::new(&shared)))),
-            reports: loaded.reports.iter().map(report).collect(),
-            boot,
+            watchers: Arc::clone(&engine.shared().watchers),
             started_us: now_us(),
             stopping: AtomicBool::new(false),
             was_ready: AtomicBool::new(false),
-            shared,
+            admin: OnceLock::new(),
         })
     }
 
@@ -68,27 +72,103 @@ impl RunningCatalog {
     pub(crate) fn stopping(&self) {
         self.stopping.store(true, Ordering::Release);
     }
+
+    /// Who repairs the host.
+    pub(crate) fn set_admin(&self, admin: Weak<dyn Admin>) {
+        // There is one for the whole life of a host.
+        let _ = self.admin.set(admin);
+    }
+
+    /// Answers from another engine from now on. Versions begin anew: other plugins may have made the rows.
+    pub(crate) fn exchange(
+        &self,
+        engine: &Engine,
+        stats: &BTreeMap<String, StatStore>,
+        loaded: &Loaded,
+    ) -> Result<(), StoreError> {
+        let before = self.idents();
+        let now = Now::new(engine, stats, loaded)?;
+        *self.now.write() = Arc::new(now);
+        for ident in before.into_iter().chain(self.idents()).collect::<BTreeSet<_>>() {
+            self.watchers.tell(&ident, || None);
+        }
+        Ok(())
+    }
+
+    /// What became of plugin files, though the engine is the same.
+    pub(crate) fn set_reports(&self, loaded: &Loaded) {
+        let mut now = self.now.write();
+        *now = Arc::new(Now {
+            reports: loaded.reports.iter().map(report).collect(),
+            ..Now::clone(&now)
+        });
+    }
+
+    /// Nothing is counted any more; the last rows go on being answered.
+    pub(crate) fn give_up(&self, reason: &str) {
+        let mut now = self.now.write();
+        *now = Arc::new(Now { given_up: Some(reason.to_owned()), ..Now::clone(&now) });
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.now.read().shared)
+    }
+
+    fn now(&self) -> Arc<Now> {
+        Arc::clone(&self.now.read())
+    }
+}
+
+impl Now {
+    fn new(
+        engine: &Engine,
+        stats: &BTreeMap<String, StatStore>,
+        loaded: &Loaded,
+    ) -> Result<Self, StoreError> {
+        let shared = Arc::clone(engine.shared());
+        let boot = shared.database.next_boot()?;
+        let detached = stats.iter().map(|(ident, stat)| {
+            let detached = Detached::new(&shared.database, stat);
+            (ident.clone(), detached)
+        });
+        Ok(Self {
+            detached: Arc::new(detached.collect()),
+            views: Arc::new(ComputedViews::new(Box::new(Views::new(&shared)))),
+            reports: loaded.reports.iter().map(report).collect(),
+            boot,
+            given_up: None,
+            shared,
+        })
+    }
 }
 
 impl Catalog for RunningCatalog {
     fn idents(&self) -> Vec<String> {
-        let running = self.shared.idents().map(str::to_owned);
-        let mut idents: Vec<String> = running.chain(self.detached.keys().cloned()).collect();
+        let now = self.now();
+        let running = now.shared.idents().map(str::to_owned);
+        let mut idents: Vec<String> = running.chain(now.detached.keys().cloned()).collect();
         idents.sort();
         idents
     }
 
     fn stat(&self, ident: &str) -> Option<StatView> {
-        if let Some(view) = self.shared.view(ident, self.boot) {
+        let now = self.now();
+        if let Some(view) = now.shared.view(ident, now.boot) {
             return Some(view);
         }
-        self.detached.get(ident).map(|stat| stat.view(self.boot))
+        now.detached.get(ident).map(|stat| stat.view(now.boot))
     }
 
     fn status(&self) -> Status {
-        let mut stats = self.shared.stat_statuses(self.boot);
-        stats.extend(self.detached.values().map(|stat| stat.status(self.boot)));
-        for (ident, reason) in &self.shared.refused {
+        let now = self.now();
+        let mut stats = now.shared.stat_statuses(now.boot);
+        if let Some(reason) = &now.given_up {
+            for stat in &mut stats {
+                (stat.state, stat.reason) = (StatState::Failed, Some(reason.clone()));
+            }
+        }
+        stats.extend(now.detached.values().map(|stat| stat.status(now.boot)));
+        for (ident, reason) in &now.shared.refused {
             stats.retain(|stat| stat.ident != *ident);
             stats.push(failed(ident, reason.clone()));
         }
@@ -96,17 +176,17 @@ impl Catalog for RunningCatalog {
         Status {
             host: HostStatus {
                 version: env!("CARGO_PKG_VERSION").into(),
-                boot: self.boot,
+                boot: now.boot,
                 started: Some(UtcTime(self.started_us)),
                 uptime_s: (now_us() - self.started_us) as f64 / 1e6,
                 ready: self.ready(),
                 stopping: self.stopping.load(Ordering::Acquire),
-                views: self.views.given_up(),
-                threads: self.shared.given_up(),
+                views: now.views.given_up(),
+                threads: now.shared.given_up(),
             },
             stats,
-            logs: self.shared.log_status(),
-            plugins: self.reports.clone(),
+            logs: now.shared.log_status(),
+            plugins: now.reports.clone(),
         }
     }
 
@@ -114,13 +194,13 @@ impl Catalog for RunningCatalog {
         if self.was_ready.load(Ordering::Acquire) {
             return true;
         }
-        let ready = self.shared.all_level();
+        let ready = self.shared().all_level();
         self.was_ready.fetch_or(ready, Ordering::AcqRel);
         ready
     }
 
     fn logs(&self) -> Vec<Arc<dyn Log>> {
-        self.shared.logs()
+        self.shared().logs()
     }
 
     fn ingest(&self, source: &str) -> Option<Arc<Ingest>> {
@@ -132,32 +212,19 @@ impl Catalog for RunningCatalog {
     }
 
     fn plugins(&self) -> Vec<PluginReport> {
-        self.reports.clone()
+        self.now().reports.clone()
     }
 
     fn watch(&self, watcher: &Arc<dyn Watcher>) {
-        self.shared.watchers.add(watcher);
-    }
-
-    fn admin(&self) -> Option<Arc<dyn Admin>> {
-        Some(Arc::new(Repair(Arc::clone(&self.shared))))
+        self.watchers.add(watcher);
     }
 
     fn views(&self) -> Option<Arc<ComputedViews>> {
-        Some(Arc::clone(&self.views))
-    }
-}
-
-/// Repairs a running host.
-struct Repair(Arc<Shared>);
-
-impl Admin for Repair {
-    fn retry(&self, ident: &str, letter: LetterAt) -> Result<Retried, AdminError> {
-        self.0.retry(ident, letter)
+        Some(Arc::clone(&self.now().views))
     }
 
-    fn drop_letter(&self, ident: &str, letter: LetterAt) -> Result<(), AdminError> {
-        self.0.drop_letter(ident, letter)
+    fn admin(&self) -> Option<Arc<dyn Admin>> {
+        self.admin.get()?.upgrade()
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Folders in which plugins are looked for before `<data>/plugins`.
     pub plugins: Vec<PathBuf>,
+    /// Plugins that appear, change or go while a host runs are noticed by themselves.
+    pub watch_plugins: bool,
     /// Where messages come from, by name.
     pub sources: Vec<Source>,
     /// Where past messages can be had.
@@ -236,6 +238,7 @@ impl Config {
         let config = Self {
             data: layers.text(&["data"])?.unwrap_or_default().into(),
             plugins: layers.texts(&["plugins"])?.into_iter().map(PathBuf::from).collect(),
+            watch_plugins: layers.boolean(&["watch_plugins"])?.unwrap_or(true),
             sources,
             history,
             listen: layers.parsed(&["listen"], address)?.unwrap_or(([127, 0, 0, 1], 0).into()),

@@ -1,15 +1,21 @@
 //! A host as a value: what an embedder builds, asks and stops. The `statmill` command is one embedder.
 
 mod builder;
+mod folders;
 mod retention;
+mod running;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 pub use self::builder::{Audit, Audited, HostBuilder};
+use self::folders::FolderWatch;
 pub(crate) use self::retention::{LongestKept, longest_kept};
-use crate::catalog::RunningCatalog;
-use crate::engine::Engine;
+use self::running::Running;
+use crate::admin::AdminError;
+use crate::config::Config;
 pub use crate::engine::EngineError;
 use crate::http::{self, HttpError};
 use crate::log::LogError;
@@ -17,8 +23,9 @@ use crate::log::history::HistoryError;
 use crate::log::ingest::Ingest;
 use crate::log::source::SourceError;
 use crate::project::PointerError;
-use crate::query::{self, Answer, Catalog, ComputeError, Query, QueryError, Selection, Table};
-use crate::sources::Sources;
+use crate::query::{
+    self, Answer, Catalog, ComputeError, PluginReport, Query, QueryError, Selection, Table,
+};
 use crate::store::StoreError;
 
 /// Why a host cannot start.
@@ -73,10 +80,9 @@ pub enum HostError {
 /// A running host. Dropped without [`Host::stop`] it ends as at SIGKILL: nothing is lost, what was not
 /// committed is folded again.
 pub struct Host {
-    engine: Engine,
-    catalog: Arc<RunningCatalog>,
-    sources: Sources,
+    running: Arc<Running>,
     http: Option<http::Server>,
+    folders: Option<FolderWatch>,
     limits: query::Limits,
     once: bool,
 }
@@ -108,13 +114,13 @@ impl Host {
     /// All that can be asked of the host.
     #[must_use]
     pub fn catalog(&self) -> Arc<dyn Catalog> {
-        Arc::clone(&self.catalog) as _
+        Arc::clone(&self.running.catalog) as _
     }
 
     /// The way in for messages of the source `http:NAME`, without HTTP.
     #[must_use]
     pub fn ingest(&self, source: &str) -> Option<Arc<Ingest>> {
-        self.catalog.ingest(source)
+        self.running.catalog.ingest(source)
     }
 
     /// Answers a query over a stat's committed rows, within the limits of [`HostBuilder::http`].
@@ -122,7 +128,8 @@ impl Host {
     /// # Errors
     /// [`QueryError`]; an unknown stat is [`QueryError::NoSuchStat`].
     pub fn query(&self, ident: &str, query: &Query) -> Result<Answer, QueryError> {
-        let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        let view =
+            self.running.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
         query::run(&view.snapshot, query, &self.limits)
     }
 
@@ -131,9 +138,10 @@ impl Host {
     /// # Errors
     /// [`ComputeError`]; an unknown stat is a [`QueryError::NoSuchStat`] in it.
     pub fn view(&self, ident: &str, view: &str, query: &Query) -> Result<Answer, ComputeError> {
-        let stat = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        let stat =
+            self.running.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
         let detached = || ComputeError::Detached { ident: ident.to_owned() };
-        let views = self.catalog.views().ok_or_else(detached)?;
+        let views = self.running.catalog.views().ok_or_else(detached)?;
         views.run(&stat, view, query, &self.limits)
     }
 
@@ -142,7 +150,8 @@ impl Host {
     /// # Errors
     /// As [`Host::query`].
     pub fn rows(&self, ident: &str, model: Option<&str>) -> Result<Table, QueryError> {
-        let view = self.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
+        let view =
+            self.running.catalog.stat(ident).ok_or_else(|| QueryError::NoSuchStat(ident.into()))?;
         let query = Query {
             model: model.map(str::to_owned),
             order: Some(query::Order::Asc),
@@ -154,8 +163,17 @@ impl Host {
 
     /// Commits what has been folded so far and makes it durable.
     pub fn flush(&self) {
-        self.engine.flush();
-        self.engine.make_durable();
+        self.running.flush();
+    }
+
+    /// Looks into the plugins folders again: new plugins begin, changed ones take over at the positions of
+    /// their stats, those that are gone leave their rows. `config` is where else plugins are looked for and how
+    /// stats are set now; the rest of it waits for the next start. Answers what became of each file.
+    ///
+    /// # Errors
+    /// [`AdminError`]: what ran before goes on.
+    pub fn reload(&self, config: Option<&Config>) -> Result<Vec<PluginReport>, AdminError> {
+        self.running.reload_with(config)
     }
 
     /// With `once`: waits until all sources are read to their ends, everything is committed and durable.
@@ -164,29 +182,23 @@ impl Host {
     /// A source that could not be read to its end; [`HostError::Lost`], with all else committed.
     pub fn wait_finished(&self) -> Result<(), HostError> {
         debug_assert!(self.once);
-        self.sources.wait_fed()?;
-        self.engine.wait_finished();
-        self.engine.make_durable();
-        match self.engine.shared().lost() {
-            lost if lost.is_empty() => Ok(()),
-            lost => Err(HostError::Lost(lost)),
-        }
+        self.running.wait_finished()
     }
 
     /// Numbers since the start.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.engine.counters()
+        self.running.counters()
     }
 
     /// Stops: takes nothing more, commits everything that was taken, makes it durable.
     pub fn stop(self) {
-        self.catalog.stopping();
+        self.running.catalog.stopping();
+        drop(self.folders);
         if let Some(http) = self.http {
             http.stop();
         }
-        self.sources.stop();
-        self.engine.stop();
+        self.running.stop();
     }
 }
 
@@ -195,14 +207,30 @@ impl Host {
 /// # Errors
 /// The handlers cannot be installed.
 pub fn wait_for_signal() -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    wait(&[SIGINT, SIGTERM], || {})
+}
+
+/// As [`wait_for_signal`]; each SIGHUP until then calls `reload`.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn wait_for_signals(reload: impl FnMut()) -> std::io::Result<()> {
+    wait(&[SIGINT, SIGTERM, SIGHUP], reload)
+}
+
+fn wait(which: &[i32], mut reload: impl FnMut()) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new(which)?;
     let asked = Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal arms the second.
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&asked))?;
         signal_hook::flag::register(signal, Arc::clone(&asked))?;
     }
-    signals.forever().next();
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => reload(),
+            _ => break,
+        }
+    }
     Ok(())
 }

@@ -43,5 +43,6 @@ mod trial;
 pub use child::serve_as_child;
 pub use host::{
     Audit, Audited, Counters, EngineError, Host, HostBuilder, HostError, wait_for_signal,
+    wait_for_signals,
 };
 pub use limits::StatLimits;

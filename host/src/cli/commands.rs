@@ -6,11 +6,10 @@ use anyhow::{Context, Result, bail};
 
 use super::client::Client;
 use super::table::OutputError;
-use super::{From, ListArgs, PluginsArgs, ShowArgs, WrongUsage, table};
-use crate::catalog::{DataFolder, report};
+use super::{From, ListArgs, ShowArgs, WrongUsage, table};
+use crate::catalog::DataFolder;
 use crate::config::nearest::near;
 use crate::config::{Config, Flags, Tokens};
-use crate::loader::{self, LoadOptions};
 use crate::query::{self, Limits, Status};
 
 pub(super) fn stats(args: &ListArgs) -> Result<()> {
@@ -119,17 +118,4 @@ fn parameters(args: &ShowArgs) -> Result<Vec<(String, String)>> {
         pairs.push((name.to_owned(), value.to_owned()));
     }
     Ok(pairs)
-}
-
-pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
-    let folders = if args.plugins.is_empty() {
-        vec![args.data.join("plugins")]
-    } else {
-        args.plugins.clone()
-    };
-    let copies = tempfile::TempDir::new()?;
-    let loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
-    let reports: Vec<_> = loaded.reports.iter().map(report).collect();
-    table::plugins(&reports, args.format, &mut std::io::stdout().lock())?;
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod commands;
 mod export;
 mod import;
 mod letters;
+mod plugins;
 mod progress;
 mod run;
 pub(crate) mod table;
@@ -54,8 +55,9 @@ enum Command {
     Show(ShowArgs),
     /// List the messages that plugins could not fold, and why; fold them again, or give them up.
     DeadLetters(letters::LettersArgs),
-    /// Say of every file of the plugins folders what becomes of it.
-    Plugins(PluginsArgs),
+    /// Say of every file of the plugins folders what becomes of it; have a running host look at them again, or
+    /// try a quarantined stat again.
+    Plugins(plugins::PluginsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
     CheckConfig(run::RunArgs),
     /// Count a span of time again, from the history and the journals, and print where the rows of a stat differ.
@@ -132,19 +134,6 @@ struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
-struct PluginsArgs {
-    /// Folders of plugins, or single libraries; default `plugins` in the data folder.
-    #[arg(long)]
-    plugins: Vec<PathBuf>,
-    /// The data folder.
-    #[arg(long, env = "STATMILL_DATA", default_value = "statmill-data")]
-    data: PathBuf,
-    /// How to print: table, json, csv or ndjson.
-    #[arg(long, default_value = "table")]
-    format: OutputFormat,
-}
-
-#[derive(Debug, Args)]
 struct ExportArgs {
     /// Only these stats; default all.
     stats: Vec<String>,
@@ -218,7 +207,7 @@ pub fn main() -> ExitCode {
         Command::Stats(args) => commands::stats(&args),
         Command::Show(args) => commands::show(&args),
         Command::DeadLetters(args) => letters::dead_letters(&args),
-        Command::Plugins(args) => commands::plugins(&args),
+        Command::Plugins(args) => plugins::plugins(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),

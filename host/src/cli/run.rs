@@ -9,7 +9,7 @@ use clap::Args;
 use super::progress::ShownProgress;
 use crate::config::{Config, Flags};
 use crate::query::{StatState, StatStatus, Status};
-use crate::{Host, wait_for_signal};
+use crate::{Host, wait_for_signals};
 
 /// Flags go before `STATMILL_…` variables, those before the file.
 #[derive(Debug, Args)]
@@ -105,11 +105,20 @@ pub(super) fn run(args: RunArgs) -> Result<()> {
         out.flush()?;
     }
     let progress = ShownProgress::of(host.catalog());
-    wait_for_signal()?;
+    wait_for_signals(|| reload(&args, &host))?;
     tracing::info!("stopping: what was taken is being committed");
     drop(progress);
     host.stop();
     Ok(())
+}
+
+/// Has a host go on with the plugins that are there now, and with what the configuration says of stats.
+fn reload(args: &RunArgs, host: &Host) {
+    let outcome = args.load().and_then(|config| Ok(host.reload(Some(&config))?));
+    match outcome {
+        Ok(plugins) => tracing::info!(plugins = plugins.len(), "reloaded"),
+        Err(error) => tracing::error!("not reloaded, what ran before goes on: {error:#}"),
+    }
 }
 
 /// The stats that were given up, each with the reason.

@@ -27,6 +27,7 @@ pub(super) const MAPPINGS: [&str; 3] = ["auto", "fedmsg", "plain"];
 pub(super) const KEYS: &[Key] = &[
     with(&["data"], "\"statmill-data\""),
     with(&["plugins"], "[]"),
+    with(&["watch_plugins"], "true"),
     key(&["history"]),
     with(&["listen"], "\"127.0.0.1:8040\""),
     with(&["checkpoint"], "\"1s\""),

@@ -54,6 +54,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         make_durable(shared);
         super::renewal::report_damage(shared);
         super::rebuild::swap_those_level(shared);
+        shared.notice_states();
     }
 }
 

@@ -91,6 +91,17 @@ impl Lane {
         Self { seat: Mutex::new(Seat { next, targets: targets.into() }), seen: Mutex::default() }
     }
 
+    /// Goes on with the ends that a lane before it saw.
+    pub(super) fn having_seen(mut self, seen: VecDeque<LogEnd>) -> Self {
+        self.seen = Mutex::new(seen);
+        self
+    }
+
+    /// The ends of the log that were seen.
+    pub(super) fn seen(&self) -> VecDeque<LogEnd> {
+        self.seen.lock().clone()
+    }
+
     /// The newest end of the log that was seen and that `position` has reached: everything that had come
     /// by then is folded.
     pub(super) fn seen_by(&self, position: Offset) -> Option<LogEnd> {

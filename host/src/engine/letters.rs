@@ -14,7 +14,7 @@ use super::calls::{Calls, GivenUp};
 use super::commit::{Commit, Progress};
 use super::projectors::UnderWay;
 use super::queue::Commits;
-use super::stat::StatShared;
+use super::stat::{Control, StatShared};
 use super::worker::{Work, instance_of};
 use super::{LaneContext, Shared, durable};
 use crate::admin::{AdminError, LetterAt, Retried};
@@ -22,6 +22,7 @@ use crate::fault;
 use crate::instance::{Blocks, Failure};
 use crate::log::{LogError, LogId, Offset, Records};
 use crate::project::{Batch, TopicCache, select};
+use crate::query::StatState;
 use crate::store::{DeadLetter, StatRecord};
 
 /// The longest that a decision is waited for.
@@ -137,6 +138,28 @@ impl Shared {
         has_letter(stat, at)?;
         let context = self.context.lock().clone().ok_or(AdminError::Stopping)?;
         self.decide(stat, at, None, context).map(drop)
+    }
+
+    /// See [`crate::admin::Admin::resume`].
+    pub(crate) fn resume(&self, ident: &str) -> Result<(), AdminError> {
+        let stat = self.stat(ident)?;
+        let state = self.state_of(stat, stat.written().record());
+        if state != StatState::Quarantined {
+            let remedy = match state {
+                StatState::Failed => "its status says what to do before the host is started again",
+                _ => "only what is quarantined is resumed",
+            };
+            return Err(AdminError::State { ident: ident.to_owned(), state, remedy });
+        }
+        let (done, resumed) = bounded(1);
+        self.controls.tell(Control::Resume { stat: stat.index, done });
+        resumed.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                AdminError::TooSlow { what: format!("the resumption of {ident}") }
+            }
+            // Nobody will answer.
+            RecvTimeoutError::Disconnected => AdminError::Stopping,
+        })
     }
 
     /// The stat `ident`, which runs.

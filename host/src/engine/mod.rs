@@ -12,10 +12,12 @@ mod bisect;
 mod calls;
 mod commit;
 mod durable;
+mod exchange;
 mod gaps;
 mod lane;
 mod letters;
 mod projectors;
+mod quarantine;
 mod queue;
 mod reach;
 mod rebuild;
@@ -30,7 +32,7 @@ mod watchdog;
 mod worker;
 mod workers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -40,6 +42,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use statmill_plugin_api::manifest::FieldKind;
 
+pub(crate) use self::exchange::{HandedOver, check_fields};
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
 use self::projectors::{Projectors, Recipe};
@@ -53,13 +56,13 @@ use self::worker::{Target, Work};
 use self::workers::{Queue, Workers};
 use crate::limits::StatLimits;
 use crate::loader::Loaded;
-use crate::log::{Log, LogError, LogId};
+use crate::log::{Log, LogEnd, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
 use crate::query::{StatStatus, StatView, Watchers};
 use crate::store::{Database, StatStore, StoreError};
 
 /// How the engine runs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct EngineOptions {
     /// Number of workers.
     pub(crate) threads: usize,
@@ -81,9 +84,12 @@ pub(crate) struct EngineOptions {
     pub(crate) accept_loss: bool,
     /// A history is given, from which can be asked again what retired fills gave.
     pub(crate) history: bool,
+    /// Who is told when answered rows change; of all engines of a process.
+    pub(crate) watchers: Arc<Watchers>,
 }
 
 /// A log to read, and by whom.
+#[derive(Clone)]
 pub(crate) struct LogInput {
     /// The log.
     pub(crate) log: Arc<dyn Log>,
@@ -93,6 +99,8 @@ pub(crate) struct LogInput {
     pub(crate) max_rate: u64,
     /// How far ahead of its arrival a message's time may lie, µs; none = as the engine's limits say.
     pub(crate) max_ahead_us: Option<i64>,
+    /// Ends of it that an engine before this one saw.
+    pub(crate) seen: VecDeque<LogEnd>,
 }
 
 /// Why the engine cannot start.
@@ -179,13 +187,16 @@ impl Engine {
         let dictionaries = Arc::new(Dictionaries::new(&wanted, options.caps));
         let (control, told) = unbounded();
         let controls = Controls::new(control);
-        let watchers = Arc::new(Watchers::default());
+        let watchers = Arc::clone(&options.watchers);
         let (mut stats, mut refused) = (Vec::new(), Vec::new());
         for (plugin, manifest) in &loaded.stats {
             let report = (&controls, &watchers);
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
-                Ok(stat) => stats.push(stat),
+                Ok(stat) => {
+                    quarantine::keep(&database, &stat)?;
+                    stats.push(stat);
+                }
                 Err(error) => {
                     tracing::error!(stat = manifest.ident, "not started: {error}");
                     refused.push((manifest.ident.clone(), error.to_string()));
@@ -227,7 +238,10 @@ impl Engine {
             .zip(&plan)
             .map(|(input, plan)| {
                 Arc::new(LogSlot {
-                    live: Arc::new(Lane::starting_at(plan.live_from, plan.live.clone())),
+                    live: Arc::new(
+                        Lane::starting_at(plan.live_from, plan.live.clone())
+                            .having_seen(input.seen),
+                    ),
                     behind: Mutex::default(),
                     log: input.log,
                     readers: input.readers,
@@ -279,7 +293,7 @@ impl Engine {
         let shared = Arc::clone(&engine.shared);
         engine.threads.push(spawn("supervisor", move || supervisor::run(&shared, &told))?);
 
-        for stat in &engine.shared.stats {
+        for stat in engine.shared.stats.iter().filter(|stat| !stat.is_quarantined()) {
             stat.send_reset(&context.workers, stat.epoch.load(Ordering::SeqCst), None);
         }
         for (slot, plan) in engine.shared.logs.iter().zip(plan) {
@@ -331,6 +345,10 @@ impl Engine {
 
     /// Stops reading, commits everything that was folded, makes it durable and ends all threads.
     pub(crate) fn stop(mut self) {
+        self.halt();
+    }
+
+    fn halt(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.lanes.wait_none();
         self.flush();

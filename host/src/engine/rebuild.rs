@@ -221,6 +221,7 @@ fn swap(shared: &Shared, stat: &Arc<StatShared>) -> Result<(), StoreError> {
     shared.database.sync()?;
     *stat.served.write() = store.handle();
     drop(store);
+    drop(stat.replaced.lock().take());
     stat.tell_change(None);
     shared.note_completeness();
     tracing::info!(stat = stat.ident, "rebuilt rows serve");

@@ -45,7 +45,7 @@ pub(super) fn open(
         // Refused, it stays where it is, to be read without its plugin.
         stat.go_on_under(manifest)?;
     }
-    let (store, served) = match stored.remove(ident) {
+    let (store, replaced) = match stored.remove(ident) {
         Some(store) if store.is_of(manifest) => {
             database.drop_inactive(ident)?;
             (store, None)
@@ -54,7 +54,7 @@ pub(super) fn open(
             tracing::info!(stat = ident, "its version changed: its rows are rebuilt");
             // Rows of another version keep serving until the new ones are level.
             match begin(database, manifest, true) {
-                Ok(store) => (store, Some(old.handle())),
+                Ok(store) => (store, Some(old)),
                 Err(error) => {
                     stored.insert(ident.clone(), old);
                     return Err(error.into());
@@ -67,7 +67,7 @@ pub(super) fn open(
             (store, None)
         }
     };
-    let served = served.unwrap_or_else(|| store.handle());
+    let served = replaced.as_ref().unwrap_or(&store).handle();
     let fields = manifest
         .fields
         .iter()
@@ -90,6 +90,7 @@ pub(super) fn open(
         limits: options.stat_limits,
         written: RwLock::new(store.handle()),
         served: RwLock::new(served),
+        replaced: Mutex::new(replaced),
         store: Mutex::new(store),
         epoch: AtomicU64::new(1),
         health: Mutex::new(Health {
@@ -169,7 +170,7 @@ fn plan_log(stats: &[Arc<StatShared>], input: &LogInput) -> Result<Plan, EngineE
     let log = &*input.log;
     let mut places: Vec<(Offset, Target)> = Vec::new();
     for stat in stats {
-        if !input.read_by(&stat.ident) {
+        if !input.read_by(&stat.ident) || stat.is_quarantined() {
             continue;
         }
         match place(stat, log) {

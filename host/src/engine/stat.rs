@@ -39,6 +39,8 @@ pub(super) struct StatShared {
     pub(super) store: Mutex<StatStore>,
     /// Reads `store` without locking it.
     pub(super) written: RwLock<Reader>,
+    /// The rows that a rebuild will replace; nobody writes them meanwhile.
+    pub(super) replaced: Mutex<Option<StatStore>>,
     /// Reads what is answered: `store`, or until a rebuild is level the rows it will replace.
     pub(super) served: RwLock<Reader>,
     /// Number of the instance's life. A commit of an earlier life is dropped.
@@ -102,6 +104,8 @@ pub(super) enum Control {
     TooSlow { stat: usize },
     /// A lane feeds a stat no more because its queue is full: it has everything of the log before `from`.
     Left { target: Target, log: LogId, from: Offset },
+    /// Somebody has mended what a stat was quarantined for.
+    Resume { stat: usize, done: Sender<()> },
     /// The host stops.
     Stop,
 }
@@ -184,11 +188,6 @@ impl StatShared {
         !self.served.read().reads_same(&self.written.read())
     }
 
-    /// Whether it was given up until told otherwise.
-    pub(super) fn is_given_up(&self) -> bool {
-        matches!(self.health.lock().state, StatState::Quarantined | StatState::Failed)
-    }
-
     /// What is damaged of the rows that are written or answered.
     pub(super) fn damage(&self) -> Option<String> {
         let (written, served) = (self.written(), self.served());
@@ -210,6 +209,15 @@ impl StatShared {
         self.change_state(|_| true, state, reason.into());
     }
 
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.health.lock().state == StatState::Quarantined
+    }
+
+    /// Nothing feeds it any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.health.lock().state, StatState::Quarantined | StatState::Failed)
+    }
+
     /// Leaves `before` for `state`; nothing happens where the state has become another meanwhile.
     pub(super) fn leave_state(&self, before: StatState, state: StatState, reason: &str) {
         self.change_state(|now| now == before, state, reason.to_owned());
@@ -227,7 +235,8 @@ impl StatShared {
         }
         if health.state != state {
             health.since_us = crate::clock::now_us();
-            tracing::debug!(stat = self.ident, "now {state}");
+            let colon = if reason.is_empty() { "" } else { ": " };
+            tracing::info!(stat = self.ident, "now {state}{colon}{reason}");
         }
         let is_new = health.state != state;
         health.state = state;

@@ -75,6 +75,13 @@ impl Shared {
         }
     }
 
+    /// Notices what stats do now, though nobody asks: who watches is told.
+    pub(super) fn notice_states(&self) {
+        for stat in &self.stats {
+            self.state_of(stat, stat.written().record());
+        }
+    }
+
     /// Whether a stat has committed all that its logs hold.
     pub(super) fn level(&self, stat: &StatShared) -> bool {
         self.level_at(stat, stat.written().record())
@@ -123,6 +130,7 @@ impl Shared {
         let health = stat.health.lock();
         StatStatus {
             reason: (!health.reason.is_empty()).then(|| health.reason.clone()),
+            since: Some(UtcTime(health.since_us)),
             lag_messages: slots.iter().map(|slot| lag(slot)).sum(),
             lag_s: match complete_until {
                 CompleteUntil::At(time_us) => Some((now_us() - time_us).max(0) as f64 / 1e6),

@@ -47,6 +47,11 @@ pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
             (Control::Left { target, log, from }, Some(context)) => {
                 follow(shared, &context, target, log, from);
             }
+            (Control::Resume { stat, done }, Some(context)) => {
+                resume(shared, &context, &shared.stats[stat]);
+                // The asker may have given up waiting.
+                let _ = done.send(());
+            }
         }
         shared.controls.note_handled();
     }
@@ -97,7 +102,7 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
             _ if are_too_many => format!("more than {MOST_AN_HOUR} faults within an hour: {fault}"),
             _ => format!("{failures} faults in a row: {fault}"),
         };
-        quarantine(context, stat, reason);
+        quarantine(shared, context, stat, reason);
         return;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
@@ -128,7 +133,7 @@ fn take_over(
                 stat.health.lock().last_error = Some(reason.to_owned());
                 metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone())
                     .increment(1);
-                quarantine(context, stat, format!("it hung: {reason}"));
+                quarantine(shared, context, stat, format!("it hung: {reason}"));
             }
             Some(culprit) => {
                 detach(shared, stat);
@@ -142,10 +147,11 @@ fn take_over(
 }
 
 /// Leaves a stat alone, and its rows as they are.
-fn quarantine(context: &LaneContext, stat: &StatShared, reason: String) {
+fn quarantine(shared: &Shared, context: &LaneContext, stat: &StatShared, reason: String) {
     let worker = stat.worker.load(Ordering::Acquire);
     context.workers[worker].send(Work::Drop { stat: stat.index });
     tracing::error!(stat = stat.ident, "quarantined: {reason}");
+    super::quarantine::note(&shared.database, stat, &reason);
     stat.set_state(StatState::Quarantined, reason);
 }
 
@@ -206,6 +212,23 @@ fn restart(
     let epoch = stat.epoch.fetch_add(1, Ordering::SeqCst) + 1;
     stat.send_reset(&context.workers, epoch, suspect);
     attach(shared, context, stat, epoch);
+}
+
+/// Begins a new life of a quarantined stat, as if it had never failed.
+fn resume(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>) {
+    if stat.health.lock().state != StatState::Quarantined {
+        return;
+    }
+    if let Err(error) = super::quarantine::forget(&shared.database, stat) {
+        tracing::error!(stat = stat.ident, "a restart will quarantine it again: {error}");
+    }
+    {
+        let mut health = stat.health.lock();
+        (health.failures, health.failing, health.recent) = (0, None, (0, 0));
+    }
+    tracing::info!(stat = stat.ident, "resumed from its last commit");
+    stat.set_state(StatState::Replaying, "resumed");
+    restart(shared, context, stat, None);
 }
 
 /// Feeds `stat` from its committed positions on: by the live lane where it is level, else by a

@@ -172,7 +172,7 @@ fn alive<'a>(stats: &'a mut HashMap<usize, Running>, target: &Target) -> Option<
 }
 
 /// As much of a text as is kept of it.
-fn beginning(text: &str) -> String {
+pub(super) fn beginning(text: &str) -> String {
     const MOST: usize = 300;
     text.chars().take(MOST).collect()
 }

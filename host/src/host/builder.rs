@@ -9,20 +9,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::audit::{Audit, Audited};
+use super::folders::Watched;
 use super::retention::longest_kept;
+use super::running::{Parts, Running};
 use super::{Host, HostError};
 use crate::catalog::RunningCatalog;
 use crate::config::{Config, Keep};
 use crate::engine::{Engine, EngineOptions};
 use crate::http::{self, HttpOptions};
+use crate::instance::Instance;
 use crate::limits::StatLimits;
-use crate::loader::{self, LoadOptions, Trust};
+use crate::loader::{self, LoadOptions, Loaded, Plugin, Trust};
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
 use crate::log::segment::{Retention, SegmentOptions};
 use crate::log::source::{HistoryUrl, SourceError, SourceUrl};
 use crate::project::{Caps, Limits, Mapping};
-use crate::query::{self, Catalog};
+use crate::query::{self, Catalog, Watchers};
 use crate::sources::{SourceOptions, Sources};
 use crate::store::{Database, Tuning};
 
@@ -53,6 +56,8 @@ pub struct HostBuilder {
     stat_config: BTreeMap<String, String>,
     accept_loss: bool,
     once: bool,
+    watch_plugins: bool,
+    watchers: Arc<Watchers>,
 }
 
 impl HostBuilder {
@@ -84,6 +89,8 @@ impl HostBuilder {
             stat_config: BTreeMap::new(),
             accept_loss: false,
             once: false,
+            watch_plugins: true,
+            watchers: Arc::default(),
         }
     }
 
@@ -121,6 +128,21 @@ impl HostBuilder {
         };
         self.keep = config.journal.keep;
         self.tuning.fold_deltas = config.fold_deltas;
+        self.watch_plugins = config.watch_plugins;
+        self.set_stats(config);
+        self
+    }
+
+    /// Takes of a configuration where plugins are and how stats are set, in place of what an earlier one said.
+    pub(super) fn take_stats(&mut self, config: &Config) {
+        self.plugins.clone_from(&config.plugins);
+        self.disabled.clear();
+        self.backlogs.clear();
+        self.stat_config.clear();
+        self.set_stats(config);
+    }
+
+    fn set_stats(&mut self, config: &Config) {
         self.trust.clone_from(&config.vetting);
         for (ident, stat) in &config.stats {
             if !stat.enabled {
@@ -133,7 +155,11 @@ impl HostBuilder {
                 self.stat_config.insert(ident.clone(), stat.config.to_string());
             }
         }
-        self
+    }
+
+    /// Whether another builder says the same of stats.
+    pub(super) fn has_same_stats(&self, other: &Self) -> bool {
+        self.backlogs == other.backlogs && self.stat_config == other.stat_config
     }
 
     /// Folder of the store, the journals and the copies of plugins. Default: `statmill-data`.
@@ -293,6 +319,14 @@ impl HostBuilder {
         self
     }
 
+    /// Whether plugins that appear, change or go while the host runs are noticed by themselves. Default: yes;
+    /// never with [`HostBuilder::once`].
+    #[must_use]
+    pub fn watch_plugins(mut self, watch: bool) -> Self {
+        self.watch_plugins = watch;
+        self
+    }
+
     /// Reads all sources to their ends instead of following them.
     #[must_use]
     pub fn once(mut self) -> Self {
@@ -314,33 +348,89 @@ impl HostBuilder {
         let tuning = Tuning { verify, stat_limits: self.stat_limits, ..self.tuning };
         let opened = Database::open_tuned(&self.data, tuning)?;
         let (database, mut stats) = (Arc::new(opened.database), opened.stats);
-        let folders = self.plugin_folders();
-        let mut loaded =
-            loader::load_folders(&folders, &self.load_options(&self.data.join("plugin-copies")));
-        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
-        for (_, stat) in &mut loaded.stats {
-            if let Some(backlog) = self.backlogs.get(&stat.ident) {
-                stat.backlog_delta_s = Some(backlog.as_secs());
-            }
+        let watches = self.watch_plugins && !self.once;
+        if watches {
+            let folder = self.data.join("plugins");
+            let made = std::fs::create_dir_all(&folder);
+            made.map_err(io(format!("cannot make the plugins folder {}", folder.display())))?;
         }
+        let watched = watches.then(|| Watched::begin(&self.plugin_folders())).flatten();
+        let mut loaded = self.load();
+        self.adjust(&mut loaded);
         let mut journal = self.journal;
-        if journal.retention.age_us.is_none() {
+        if self.keeps_for_models() {
             journal.retention.age_us = longest_kept(&loaded).and_then(|longest| longest.kept_us);
         }
-        let has_history = self.history.is_some();
-        let sources = SourceOptions {
+        let source_options = SourceOptions {
             data: self.data.clone(),
-            urls: self.sources,
-            history: self.history,
-            mappings: self.mappings,
+            urls: self.sources.clone(),
+            history: self.history.clone(),
+            mappings: self.mappings.clone(),
             journal,
             keep: self.keep,
             ingest: IngestLimits { message: self.limits, ..IngestLimits::default() },
             limits: self.limits,
             once: self.once,
         };
-        let mut sources = Sources::open(&sources, &database, &mut stats, &loaded)?;
-        let options = EngineOptions {
+        let mut sources = Sources::open(&source_options, &database, &mut stats, &loaded)?;
+        let (inputs, options) = (sources.take_inputs(), self.engine_options());
+        let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;
+        let catalog = Arc::new(RunningCatalog::new(&engine, &stats, &loaded, sources.sinks())?);
+        let (limits, once) = (self.http.limits.clone(), self.once);
+        let http = match &self.listen {
+            None => None,
+            Some(address) => Some(listen(address, &catalog, self.http.clone())?),
+        };
+        sources.start()?;
+        let running = Running::new(
+            catalog,
+            Parts {
+                settings: self,
+                database,
+                engine: Some(engine),
+                sources,
+                source_options,
+                loaded,
+                detached: stats,
+            },
+        );
+        let folders = watched.and_then(|watched| watched.follow(&running));
+        Ok(Host { running, http, folders, limits, once })
+    }
+
+    /// The plugins that are there.
+    pub(super) fn load(&self) -> Loaded {
+        let options = self.load_options(&self.data.join("plugin-copies"));
+        loader::load_folders(&self.plugin_folders(), &options)
+    }
+
+    /// Changes what is loaded as the settings of stats say.
+    pub(super) fn adjust(&self, loaded: &mut Loaded) {
+        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
+        for (_, stat) in &mut loaded.stats {
+            if let Some(backlog) = self.backlogs.get(&stat.ident) {
+                stat.backlog_delta_s = Some(backlog.as_secs());
+            }
+        }
+    }
+
+    /// Why a plugin is not to begin, if there is a reason: one of its stats makes no instance.
+    pub(super) fn refusal(&self, plugin: &Plugin) -> Option<String> {
+        let stats = plugin.manifest.stats.iter().map(|stat| &stat.ident);
+        stats.filter(|ident| !self.disabled.contains(ident)).find_map(|ident| {
+            let config = self.stat_config.get(ident).map_or("{}", String::as_str);
+            let made = Instance::create(plugin, ident, config);
+            made.err().map(|failure| format!("stat {ident:?} does not begin: {failure}"))
+        })
+    }
+
+    /// Whether journals are kept as long as the longest model that reads them.
+    pub(super) fn keeps_for_models(&self) -> bool {
+        self.journal.retention.age_us.is_none()
+    }
+
+    pub(super) fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
             threads: self.threads,
             ingest_threads: self.ingest_threads,
             checkpoint: self.checkpoint,
@@ -348,20 +438,11 @@ impl HostBuilder {
             limits: self.limits,
             caps: self.caps,
             stat_limits: self.stat_limits,
-            stat_config: self.stat_config,
+            stat_config: self.stat_config.clone(),
             accept_loss: self.accept_loss,
-            history: has_history,
-        };
-        let inputs = sources.take_inputs();
-        let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;
-        let catalog = Arc::new(RunningCatalog::new(&engine, stats, &loaded, sources.sinks())?);
-        let limits = self.http.limits.clone();
-        let http = match &self.listen {
-            None => None,
-            Some(address) => Some(listen(address, &catalog, self.http)?),
-        };
-        sources.start()?;
-        Ok(Host { engine, catalog, sources, http, limits, once: self.once })
+            history: self.history.is_some(),
+            watchers: Arc::clone(&self.watchers),
+        }
     }
 
     fn load_options(&self, copies: &Path) -> LoadOptions {

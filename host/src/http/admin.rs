@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::status::NEVER_STORED;
 use super::{Answer, App};
-use crate::admin::{Admin, AdminError, LetterAt, Retried, Settled, SettledLetter};
+use crate::admin::{Admin, AdminError, LetterAt, Reloaded, Retried, Settled, SettledLetter};
 use crate::log::Offset;
 use crate::query::{StatStatus, Status};
 
@@ -49,6 +49,39 @@ pub(super) async fn drop_letters(
 ) -> Answer {
     settle(&app, path, asked, |admin, ident, at| {
         admin.drop_letter(ident, at).map(|()| ("dropped", None))
+    })
+    .await
+}
+
+/// Nothing more is to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+    asked: Asked<Nothing>,
+) -> Answer {
+    let Path(ident) = path.map_err(|error| Problem::path(&error))?;
+    body(asked)?;
+    repair(&app, move |app, admin| {
+        admin.resume(&ident).map_err(|error| match error {
+            AdminError::NoSuchStat { .. } => Problem::unknown_stat(&ident, &app.catalog.idents()),
+            error => problem(error),
+        })?;
+        let state = app.catalog.stat(&ident).map(|view| view.state);
+        let answer = serde_json::json!({ "stat": ident, "state": state });
+        Ok((NEVER_STORED, Json(answer)).into_response())
+    })
+    .await
+}
+
+pub(super) async fn reload(State(app): State<Arc<App>>, asked: Asked<Nothing>) -> Answer {
+    body(asked)?;
+    repair(&app, |_, admin| {
+        let plugins = admin.reload().map_err(problem)?;
+        Ok((NEVER_STORED, Json(Reloaded { plugins })).into_response())
     })
     .await
 }

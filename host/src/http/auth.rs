@@ -99,3 +99,25 @@ fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_no_name_server_gives_mean_this_machine() {
+        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8040", "127.9.9.9", "[::1]:8040"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:80",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "[2001:db8::1]:80",
+        ] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+}

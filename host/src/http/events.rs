@@ -284,7 +284,15 @@ impl Feed {
         let id = is_last.then(|| self.app.hub.id(change.number));
         if is_same_version {
             if !is_same_state {
-                let doing = Doing { stat: &change.ident, state: view.state };
+                // Rare enough for a look at everything.
+                let stats = self.app.catalog.status().stats;
+                let told = stats.iter().find(|stat| stat.ident == change.ident);
+                let doing = Doing {
+                    stat: &change.ident,
+                    state: view.state,
+                    reason: told.and_then(|stat| stat.reason.as_deref()),
+                    since: told.and_then(|stat| stat.since),
+                };
                 self.ready.push_back(event("plugin", &doing));
             }
         } else {
@@ -350,6 +358,10 @@ impl<'a> Update<'a> {
 struct Doing<'a> {
     stat: &'a str,
     state: StatState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<UtcTime>,
 }
 
 fn event(name: &str, data: &impl Serialize) -> Event {

@@ -80,6 +80,24 @@ fn stats(status: &Status, out: &mut Text) {
     for stat in &status.stats {
         out.sample(&[("stat", &stat.ident), ("state", &stat.state.to_string())], 1);
     }
+    out.family(
+        "statmill_stat_state_since_timestamp_seconds",
+        "gauge",
+        "Since when each stat is in its state.",
+    );
+    for stat in &status.stats {
+        if let Some(since) = stat.since {
+            out.sample(&[("stat", &stat.ident)], crate::query::time::unix(since.0));
+        }
+    }
+    out.family(
+        "statmill_plugin_refused_info",
+        "gauge",
+        "1 for a plugin file that is not in use as it is.",
+    );
+    for plugin in &status.plugins {
+        out.sample(&[("file", &plugin.file)], u8::from(plugin.error.is_some()));
+    }
     out.family("statmill_stat_healthy_info", "gauge", "0 for a stat that no longer counts.");
     for stat in &status.stats {
         let is_well = !matches!(stat.state, StatState::Quarantined | StatState::Failed);

@@ -57,6 +57,8 @@ pub(super) const ROUTES: &[Route] = &[
     reading("/metrics", || get(status::metrics), describe::metrics),
     repairing("/api/_admin/{ident}/retry", || post(admin::retry), describe::retry),
     repairing("/api/_admin/{ident}/drop", || post(admin::drop_letters), describe::drop_letters),
+    repairing("/api/_admin/{ident}/resume", || post(admin::resume), describe::resume),
+    repairing("/api/_admin/reload", || post(admin::reload), describe::reload),
     Route {
         path: "/api/_export",
         method: "get",

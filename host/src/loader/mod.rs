@@ -5,6 +5,7 @@
 //! in one line and left out; the rest loads.
 
 mod dry_run;
+mod exchange;
 #[cfg(test)]
 mod fuzz;
 mod manifest;
@@ -113,7 +114,7 @@ impl LoadOptions {
 }
 
 /// The plugins of some folders and what became of each file.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Loaded {
     /// Plugins with at least one admitted stat.
     pub plugins: Vec<Arc<Plugin>>,

@@ -70,6 +70,8 @@ pub struct Journal {
     log: SegmentLog,
     mapping: Mapping,
     options: JournalOptions,
+    /// As in the options, until somebody needs it longer.
+    retention: Mutex<Retention>,
     queue: Mutex<Queue>,
     answered: Condvar,
     /// Submissions that were brought and not yet answered.
@@ -153,6 +155,7 @@ impl Journal {
             log,
             mapping,
             options,
+            retention: Mutex::new(options.retention),
             queue: Mutex::default(),
             answered: Condvar::new(),
             under_way: AtomicUsize::new(0),
@@ -297,6 +300,19 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// When segments are dropped now.
+    fn retention(&self) -> Retention {
+        *self.retention.lock()
+    }
+
+    /// Keeps records so long from now on, µs, if they are not kept longer already; none = for ever.
+    pub fn keep_at_least(&self, age_us: Option<i64>) {
+        let mut retention = self.retention.lock();
+        retention.age_us = retention.age_us.zip(age_us).map(|(kept, asked)| kept.max(asked));
+    }
+}
+
 impl Log for Journal {
     super::segment::reads_segments!(log);
 
@@ -312,7 +328,7 @@ impl Log for Journal {
     }
 
     fn release(&self, below: Offset) {
-        if let Err(error) = self.log.release(below, &self.options.retention, now_us()) {
+        if let Err(error) = self.log.release(below, &self.retention(), now_us()) {
             tracing::warn!(log = self.name(), %error, "old segments could not be dropped");
         }
         let start = self.log.start().0;

@@ -83,6 +83,11 @@ impl Retired {
         Ok(Self { dir: dir.to_owned(), noted, rows, known })
     }
 
+    /// The stats write other rows from now on: `rows` are their names, by ident.
+    pub fn set_rows(&mut self, rows: BTreeMap<String, String>) {
+        self.rows = rows;
+    }
+
     /// Spans of event time, µs since 1970, that the stat `reader` has folded from fills that are gone.
     pub fn folded_by(&self, reader: &str) -> impl Iterator<Item = Range<i64>> {
         let rows = self.rows.get(reader);

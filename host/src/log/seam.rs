@@ -81,6 +81,11 @@ impl SeamIndex {
         self.members.write().retired = Some(retired);
     }
 
+    /// Changes what is known of fills that are gone; `None` if nothing is.
+    pub fn with_retired<T>(&self, change: impl FnOnce(&mut Retired) -> T) -> Option<T> {
+        self.members.write().retired.as_mut().map(change)
+    }
+
     /// All fills.
     #[must_use]
     pub fn fills(&self) -> Vec<Arc<Fill>> {

@@ -61,6 +61,9 @@ pub struct StatStatus {
     /// Why, where the state alone does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Since when; none for a data folder at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<UtcTime>,
     /// `<boot>.<commit>` of its rows.
     pub version: String,
     /// Rows of its first model.

@@ -45,37 +45,84 @@ pub(super) fn plan(
     retired.forget(horizon_us.unwrap_or(i64::MIN), earliest_us(stats, loaded))?;
     if let Some(url) = &options.history {
         let history = history::open(url, mapping(&options.mappings, url.map.as_deref())?)?;
+        sources.history = Some(Arc::clone(&history));
         for fill in fills.iter().filter(|fill| fill.state() != FillState::Complete) {
             // Another history does not know its cursor; what is missing is asked anew.
             if !url.is_same_as(&fill.header().history) {
                 fill.give_up()?;
             }
         }
-        let accounts = Accounts {
-            journals: &sources.journals,
-            closed: closed(&options.data.join("journals"), &sources.journals)?,
-            fills: &fills,
-            retired: &retired,
-            settle_us: history.settle_us(),
-        };
-        let needs = needs(&accounts, stats, loaded)?;
-        for plan in plan_fills(&needs) {
-            tracing::info!(
-                from = %crate::query::UtcTime(plan.range.start),
-                to = %crate::query::UtcTime(plan.range.end),
-                stats = plan.readers.len(),
-                "fetching what is missing from {url}"
-            );
-            let made = make(&folder, options, url, plan.range, plan.readers)?;
-            fills.push(Arc::new(made));
-        }
+        fills.extend(ask(sources, options, (stats, loaded), &fills, &retired)?);
         for fill in fills.iter().filter(|fill| fill.state() != FillState::Complete) {
             let (fill, history) = (Arc::clone(fill), Arc::clone(&history));
             sources.fetches.push(Fetch { fill, history });
         }
-        sources.history = Some(history);
     }
     sources.seam.set_retired(retired);
+    read(sources, fills);
+    Ok(())
+}
+
+/// Makes the fills that are missing for the stats of another engine, and has all fills read by their readers.
+/// None is retired: logs are read beside it.
+pub(super) fn plan_on(
+    sources: &mut Sources,
+    options: &SourceOptions,
+    stats: &BTreeMap<String, StatStore>,
+    loaded: &Loaded,
+) -> Result<(), HostError> {
+    let mut fills = sources.seam.fills();
+    let rows = rows_written(stats, loaded);
+    let asked = sources.seam.with_retired(|retired| {
+        retired.set_rows(rows);
+        retired.begin_anew(new_stats(stats, loaded))?;
+        ask(sources, options, (stats, loaded), &fills, retired)
+    });
+    let made = asked.transpose()?.unwrap_or_default();
+    if let Some(history) = &sources.history {
+        let fetch = |fill: &Arc<Fill>| Fetch { fill: fill.clone(), history: history.clone() };
+        sources.fetches.extend(made.iter().map(fetch));
+    }
+    fills.extend(made);
+    read(sources, fills);
+    Ok(())
+}
+
+/// Makes the fills that stats miss, where there is a history to be asked.
+fn ask(
+    sources: &Sources,
+    options: &SourceOptions,
+    (stats, loaded): (&BTreeMap<String, StatStore>, &Loaded),
+    fills: &[Arc<Fill>],
+    retired: &Retired,
+) -> Result<Vec<Arc<Fill>>, HostError> {
+    let (Some(url), Some(history)) = (&options.history, &sources.history) else {
+        return Ok(Vec::new());
+    };
+    let accounts = Accounts {
+        journals: &sources.journals,
+        closed: closed(&options.data.join("journals"), &sources.journals)?,
+        fills,
+        retired,
+        settle_us: history.settle_us(),
+    };
+    let needs = needs(&accounts, stats, loaded)?;
+    let mut made = Vec::new();
+    for plan in plan_fills(&needs) {
+        tracing::info!(
+            from = %crate::query::UtcTime(plan.range.start),
+            to = %crate::query::UtcTime(plan.range.end),
+            stats = plan.readers.len(),
+            "fetching what is missing from {url}"
+        );
+        let folder = options.data.join("fills");
+        made.push(Arc::new(make(&folder, options, url, plan.range, plan.readers)?));
+    }
+    Ok(made)
+}
+
+/// Has the fills read by their readers.
+fn read(sources: &mut Sources, fills: Vec<Arc<Fill>>) {
     for fill in fills {
         sources.seam.add_fill(Arc::clone(&fill));
         sources.inputs.push(LogInput {
@@ -83,9 +130,9 @@ pub(super) fn plan(
             log: fill,
             max_rate: 0,
             max_ahead_us: None,
+            seen: VecDeque::new(),
         });
     }
-    Ok(())
 }
 
 /// Record time before which no identity is promised to be known: that of the journal that has come least far.

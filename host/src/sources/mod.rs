@@ -14,7 +14,7 @@ mod signature;
 mod written;
 mod zmq;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ use crate::log::ingest::{Ingest, IngestLimits};
 use crate::log::journal::{Journal, JournalOptions};
 use crate::log::seam::SeamIndex;
 use crate::log::source::{HistoryUrl, SourceKind, SourceUrl};
-use crate::log::{LogId, Offset};
+use crate::log::{LogEnd, LogId, Offset};
 use crate::project::{Limits, Mapping};
 use crate::store::{Database, StatStore};
 
@@ -140,6 +140,7 @@ impl Sources {
                 readers: None,
                 max_rate: url.max_rate,
                 max_ahead_us: None,
+                seen: VecDeque::new(),
             });
             return Ok(());
         }
@@ -169,6 +170,7 @@ impl Sources {
             readers: None,
             max_rate: url.max_rate,
             max_ahead_us,
+            seen: VecDeque::new(),
         });
         let mut limits = options.ingest;
         limits.message.max_ahead_us = max_ahead_us.unwrap_or(limits.message.max_ahead_us);
@@ -216,9 +218,39 @@ impl Sources {
         self.sinks.clone()
     }
 
+    /// Goes on beside another engine: `inputs` are those of the one before it, `stats` and `loaded` what the
+    /// next one is started with. What its stats miss is asked from the history; feeders go on as they are.
+    pub(crate) fn go_on(
+        &mut self,
+        inputs: Vec<LogInput>,
+        options: &SourceOptions,
+        stats: &BTreeMap<String, StatStore>,
+        loaded: &Loaded,
+    ) -> Result<Vec<LogInput>, HostError> {
+        let (fills, mut inputs): (Vec<_>, Vec<_>) =
+            inputs.into_iter().partition(|input| input.readers.is_some());
+        let mut seen: HashMap<LogId, VecDeque<LogEnd>> =
+            fills.into_iter().map(|fill| (fill.log.id(), fill.seen)).collect();
+        if !self.journals.is_empty() {
+            fills::plan_on(self, options, stats, loaded)?;
+        }
+        inputs.extend(self.take_inputs().into_iter().map(|input| LogInput {
+            seen: seen.remove(&input.log.id()).unwrap_or_default(),
+            ..input
+        }));
+        self.start_fetches()?;
+        Ok(inputs)
+    }
+
+    /// Keeps what journals hold so long from now on, µs, if it is not kept longer already; none = for ever.
+    pub(crate) fn keep_at_least(&self, age_us: Option<i64>) {
+        for covered in &self.journals {
+            covered.journal.keep_at_least(age_us);
+        }
+    }
+
     /// Starts the feeders, the fetches and the notes of coverage.
     pub(crate) fn start(&mut self) -> Result<(), HostError> {
-        let thread = |source| HostError::Io { what: "cannot start a thread".into(), source };
         for feeder in self.feeders.drain(..) {
             let (stopping, stop) = (Arc::clone(&self.stopping), Stop(self.stop.subscribe()));
             let ends_when_asked = feeder.ends_when_asked();
@@ -228,24 +260,29 @@ impl Sources {
                     let outcome = feed::run(feeder, &stopping, stop);
                     outcome.inspect_err(|error| tracing::error!("a source has ended: {error}"))
                 })
-                .map_err(thread)?;
+                .map_err(no_thread)?;
             self.feeding.lock().push(Feeding { thread, ends_when_asked });
         }
+        self.start_fetches()?;
+        if !self.journals.is_empty() {
+            let (journals, stopping) = (self.journals.clone(), Arc::clone(&self.stopping));
+            let spawned = std::thread::Builder::new()
+                .name("coverage".into())
+                .spawn(move || written::keep_noting(&journals, &stopping))
+                .map_err(no_thread)?;
+            self.others.lock().push(spawned);
+        }
+        Ok(())
+    }
+
+    fn start_fetches(&mut self) -> Result<(), HostError> {
         let fetches = std::mem::take(&mut self.fetches);
         if !fetches.is_empty() {
             let (seam, stopping) = (Arc::clone(&self.seam), Arc::clone(&self.stopping));
             let spawned = std::thread::Builder::new()
                 .name("fetch".into())
                 .spawn(move || fills::run(fetches, &seam, fills::Patience::default(), &stopping))
-                .map_err(thread)?;
-            self.others.lock().push(spawned);
-        }
-        if !self.journals.is_empty() {
-            let (journals, stopping) = (self.journals.clone(), Arc::clone(&self.stopping));
-            let spawned = std::thread::Builder::new()
-                .name("coverage".into())
-                .spawn(move || written::keep_noting(&journals, &stopping))
-                .map_err(thread)?;
+                .map_err(no_thread)?;
             self.others.lock().push(spawned);
         }
         Ok(())
@@ -284,6 +321,10 @@ impl Sources {
             tracing::warn!("some history will be asked again: {error}");
         }
     }
+}
+
+fn no_thread(source: std::io::Error) -> HostError {
+    HostError::Io { what: "cannot start a thread".into(), source }
 }
 
 impl Drop for Sources {

@@ -251,7 +251,10 @@ impl Database {
     }
 
     /// Removes the trees that others have replaced: should their version come back, it is made anew.
-    fn drop_replaced(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`].
+    pub(crate) fn drop_replaced(&self) -> Result<(), StoreError> {
         for (entry, _) in self.scan_meta(REPLACED)? {
             self.store.drop_tree(&entry[REPLACED.len()..])?;
             self.remove_meta(&entry)?;

@@ -137,6 +137,32 @@ impl StatStore {
         self.keep_indexes()
     }
 
+    /// Gives it to another owner, with all who read it; what stays here commits nothing any more.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        let left = Self {
+            tree: self.tree.clone(),
+            name: self.name.clone(),
+            manifest: self.manifest.clone(),
+            manifest_parts: self.manifest_parts,
+            models: self.models.clone(),
+            pages: self.pages.clone(),
+            tuning: self.tuning,
+            tables: Vec::new(),
+            indexes: self.indexes.clone(),
+            record: self.record.clone(),
+            record_parts: self.record_parts,
+            layout: Layout::default(),
+            layout_parts: self.layout_parts,
+            deltas: VecDeque::new(),
+            active_bytes: 0,
+            frozen_rows: 0,
+            garbage: Garbage::default(),
+            published: self.published.clone(),
+            stopped: true,
+        };
+        std::mem::replace(self, left)
+    }
+
     /// Reads directories and deltas.
     fn load(&mut self) -> Result<(), StoreError> {
         let models = self.models.len();

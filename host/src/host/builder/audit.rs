@@ -3,7 +3,7 @@
 //! Everything is made in a folder of its own: copies of the journals, a fill of what the history has beside
 //! them, a store. The data folder is only read, and no host may run on it meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +116,7 @@ impl HostBuilder {
             stat_config: self.stat_config,
             accept_loss: false,
             history: true,
+            watchers: Arc::default(),
         };
         let engine = Engine::start(database, &mut BTreeMap::new(), &loaded, inputs, options)?;
         engine.wait_finished();
@@ -151,7 +152,13 @@ impl HostBuilder {
         let seam = SeamIndex::new();
         let mut inputs = Vec::new();
         let mut input = |log: Arc<dyn Log>, max_ahead_us| {
-            inputs.push(LogInput { log, readers: None, max_rate: 0, max_ahead_us });
+            inputs.push(LogInput {
+                log,
+                readers: None,
+                max_rate: 0,
+                max_ahead_us,
+                seen: VecDeque::new(),
+            });
         };
         for url in &self.sources {
             let mapping = mapping(&self.mappings, url.map.as_deref())?;

@@ -302,6 +302,21 @@ pub(in crate::http) fn drop_letters(_: &Subject<'_>) -> Json {
     letters("Gives up messages that could not be folded")
 }
 
+/// A change that has nothing to say: its body is an empty object.
+fn nothing_more() -> Json {
+    json!({ "type": "object", "additionalProperties": false })
+}
+
+pub(in crate::http) fn resume(_: &Subject<'_>) -> Json {
+    let answer = one("It goes on.", "application/json", reference("Resumed"));
+    repair("Has a quarantined statistic tried again", Some(IDENT), nothing_more(), answer, &[])
+}
+
+pub(in crate::http) fn reload(_: &Subject<'_>) -> Json {
+    let answer = one("What became of each file.", "application/json", reference("Reloaded"));
+    repair("Looks into the plugins folders again", None, nothing_more(), answer, &[])
+}
+
 pub(in crate::http) fn ingest(_: &Subject<'_>) -> Json {
     let parameters = vec![
         path("source", "name of a source `http:NAME`"),

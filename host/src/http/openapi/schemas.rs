@@ -95,6 +95,14 @@ pub(super) fn components(stats: &[(String, StatView)]) -> Map<String, Json> {
                 "rejected": { "type": "array", "items": reference("Rejected") },
             },
         },
+        "Resumed": {
+            "type": "object", "required": ["stat", "state"],
+            "properties": { "stat": text, "state": text },
+        },
+        "Reloaded": {
+            "type": "object", "required": ["plugins"],
+            "properties": { "plugins": { "type": "array", "items": { "type": "object" } } },
+        },
         "Settled": {
             "type": "object", "required": ["stat", "letters"],
             "properties": {

@@ -118,3 +118,34 @@ fn a_host_header_that_is_no_host_is_not_echoed() {
     let reply = super::exchange(&mut stream, &[request.as_bytes()]);
     assert!(!reply.header("link").unwrap_or("").contains("a>b"));
 }
+
+#[test]
+fn a_repair_needs_the_admin_token_or_comes_from_this_machine_and_no_page_of_another_site() {
+    const JSON: (&str, &str) = ("Content-Type", "application/json");
+    let open = Fixture::with_users();
+    let ask = |fixture: &Fixture, headers: &[(&str, &str)]| {
+        fixture.ask("POST", "/api/_admin/reload", headers, b"{}").status
+    };
+    // Who may ask is told that there is nothing to be repaired here.
+    assert_eq!(ask(&open, &[JSON]), 404);
+    assert_eq!(ask(&open, &[JSON, ("Sec-Fetch-Site", "same-origin")]), 404);
+    for stranger in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("Forwarded", "for=192.0.2.1"),
+        ("Via", "1.1 proxy"),
+    ] {
+        assert_eq!(ask(&open, &[JSON, stranger]), 403, "{stranger:?}");
+    }
+    assert_eq!(ask(&open, &[("Content-Type", "text/plain")]), 415);
+    assert_eq!(ask(&open, &[]), 415);
+    assert_eq!(open.get("/api/_admin/reload").status, 405);
+
+    let guarded = guarded();
+    for (token, status) in [("root", 404), ("ask", 401), ("in", 401)] {
+        let bearer = format!("Bearer {token}");
+        assert_eq!(ask(&guarded, &[JSON, ("Authorization", &bearer)]), status, "{token}");
+    }
+    assert_eq!(ask(&guarded, &[JSON]), 401);
+}

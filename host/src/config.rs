@@ -209,6 +209,12 @@ impl Config {
         &self.settings
     }
 
+    /// What the stats that are configured are given, JSON text by ident.
+    pub(crate) fn stat_configs(&self) -> BTreeMap<String, String> {
+        let given = self.stats.iter().filter(|(_, stat)| !stat.config.is_null());
+        given.map(|(ident, stat)| (ident.clone(), stat.config.to_string())).collect()
+    }
+
     /// The mapping of that name from this configuration.
     #[must_use]
     pub fn mapping(&self, name: &str) -> Option<&Mapping> {

@@ -71,6 +71,12 @@ fn lapin_is_known_only_to_the_source_and_its_addresses() {
 }
 
 #[test]
+fn what_a_child_gives_away_is_known_only_to_its_sandbox() {
+    assert_only("landlock::", "host/src", &["host/src/child/sandbox"]);
+    assert_only("seccompiler::", "host/src", &["host/src/child/sandbox"]);
+}
+
+#[test]
 fn unsafe_code_lives_in_the_named_files_only() {
     assert_only(
         "unsafe ",

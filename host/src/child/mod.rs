@@ -16,9 +16,11 @@ mod process;
 pub(crate) mod sandbox;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ask::ask;
@@ -39,6 +41,8 @@ static SERVES: AtomicBool = AtomicBool::new(false);
 pub(crate) enum Role {
     /// Maps one plugin, tries it and tells what it saw.
     Probe,
+    /// As a plugin's author wants to know it: how good its stats are.
+    Check,
 }
 
 impl Role {
@@ -46,11 +50,12 @@ impl Role {
     const fn word(self) -> &'static str {
         match self {
             Self::Probe => "probe",
+            Self::Check => "check",
         }
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [Self::Probe].into_iter().find(|role| role.word() == word)
+        [Self::Probe, Self::Check].into_iter().find(|role| role.word() == word)
     }
 }
 
@@ -58,14 +63,26 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program(PathBuf);
 
+/// Whether a program has ever got ready as a child. With one that did not, each further start would wait
+/// as long for it.
+static KNOWN: Mutex<BTreeMap<PathBuf, bool>> = Mutex::new(BTreeMap::new());
+
 impl Program {
-    /// `named`, else this program where it calls [`serve_as_child`]; none where there is neither.
+    /// `named`, else this program where it calls [`serve_as_child`]; none where there is neither, or
+    /// where it has shown that it does not serve.
     pub(crate) fn find(named: Option<&Path>) -> Option<Self> {
-        if let Some(named) = named {
-            return Some(Self(named.into()));
-        }
         // The link leads to the very file that runs, also when another was put in its place since.
-        SERVES.load(Ordering::SeqCst).then(|| Self("/proc/self/exe".into()))
+        let own = || SERVES.load(Ordering::SeqCst).then(|| "/proc/self/exe".into());
+        let program = named.map(PathBuf::from).or_else(own)?;
+        let fails = KNOWN.lock().get(&program) == Some(&false);
+        (!fails).then_some(Self(program))
+    }
+
+    /// Notes whether it got ready. One that once did may fail now and then.
+    fn note(&self, ready: bool) {
+        let mut known = KNOWN.lock();
+        let served = known.entry(self.0.clone()).or_insert(ready);
+        *served |= ready;
     }
 }
 
@@ -76,11 +93,12 @@ pub(crate) enum ChildError {
     /// It cannot be started.
     #[error("cannot start the child process {program:?}: {source}")]
     Start { program: PathBuf, source: std::io::Error },
-    /// What was started does not know that it is a child.
+    /// It did not get ready. Nothing of a plugin was mapped by then.
     #[error(
-        "{program:?} does not serve as child process; its main must call statmill::serve_as_child()"
+        "{program:?} does not serve as child process: its main must call statmill::serve_as_child() first{}",
+        words(.said)
     )]
-    NoChild { program: PathBuf },
+    NoChild { program: PathBuf, said: String },
     /// It ended before it had answered.
     #[error("the child process {how}{}", words(.said))]
     Ended { how: String, said: String },

@@ -62,16 +62,14 @@ pub(crate) fn start(program: &Program, role: Role, limits: &Limits) -> Result<Ch
     let (input, mut output) = (child.stdin.take(), child.stdout.take().ok_or_else(missing)?);
     let words = Words::listen(errors).map_err(failed)?;
     let mut process = Process { child, words };
-    let hello =
-        read_hello(&mut output).ok_or_else(|| match process.wait(Until::after(STARTING)) {
-            Some(status) if status.code() == Some(2) && !process.words.text().is_empty() => {
-                ChildError::Ended { how: ended(status), said: process.words.text() }
-            }
-            Some(status) if status.code().is_none() => {
-                ChildError::Ended { how: ended(status), said: process.words.text() }
-            }
-            _ => ChildError::NoChild { program: program.0.clone() },
-        })?;
+    let hello = read_hello(&mut output).ok_or_else(|| {
+        // Its last words come before its end.
+        process.wait(Until::after(Duration::from_millis(100)));
+        process.kill();
+        program.note(false);
+        ChildError::NoChild { program: program.0.clone(), said: process.words.text() }
+    })?;
+    program.note(true);
     Ok(Child { input, output, protection: hello.protection, process })
 }
 

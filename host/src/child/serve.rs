@@ -60,6 +60,7 @@ pub fn serve_as_child() {
 fn serve(role: Role, link: Link) -> i32 {
     match role {
         Role::Probe => crate::loader::serve_probe(link),
+        Role::Check => crate::trial::check::serve(link),
     }
 }
 

@@ -40,6 +40,7 @@ fn hello() -> String {
 fn a_program_that_does_not_serve_is_told_from_one_that_fails() {
     let (_folder, program) = script("echo my own output");
     assert!(matches!(asked(&program, Duration::from_secs(9)), ChildError::NoChild { .. }));
+    assert_eq!(Program::find(Some(&program.0)), None, "it is not asked again");
     let missing = Program("/does/not/exist".into());
     assert!(matches!(asked(&missing, Duration::from_secs(9)), ChildError::Start { .. }));
     assert_eq!(Program::find(None), None, "the test program does not call serve_as_child");

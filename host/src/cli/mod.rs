@@ -5,6 +5,7 @@
 
 mod audit;
 mod check;
+mod check_plugin;
 pub(crate) mod client;
 mod commands;
 mod export;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::From;
+use super::check_plugin::{CheckPluginArgs, check_plugin};
 use super::commands::client;
 use super::table::{self, OutputFormat};
 use crate::admin::Reloaded;
@@ -29,6 +30,8 @@ pub(super) struct PluginsArgs {
 enum What {
     /// List the files (what the command does by itself).
     List(FilesArgs),
+    /// Say whether a host would load a library and whether its stats are what they should be, and explain.
+    Check(CheckPluginArgs),
     /// Have a running host look into its plugins folders: new plugins begin, changed ones take over at the
     /// positions of their stats, those that are gone leave their rows. What is refused leaves the old one running.
     Reload(HostArgs),
@@ -68,6 +71,7 @@ pub(super) fn plugins(args: &PluginsArgs) -> Result<()> {
     match &args.what {
         None => list(&args.list),
         Some(What::List(args)) => list(args),
+        Some(What::Check(args)) => check_plugin(args),
         Some(What::Reload(args)) => reload(args),
         Some(What::Resume { ident, host }) => resume(ident, host),
     }

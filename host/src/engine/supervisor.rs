@@ -1,7 +1,7 @@
 //! Starts stats again after a fault, from their committed positions, and moves those that are too slow.
 //!
-//! It alone ends a life of a stat and begins the next one. The epoch is raised before the committed record
-//! is read, so that no commit of an earlier life can come in between.
+//! It alone begins a life of a stat. The epoch is raised before the committed record is read, so that no
+//! commit of an earlier life can come in between.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,6 +58,10 @@ pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
 }
 
 fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, fault: &Fault) {
+    // Of a life before the one for which it was given up.
+    if stat.is_given_up() && !matches!(fault, Fault::Damaged(_)) {
+        return;
+    }
     detach(shared, stat);
     if let Some(reason) = stat.damage() {
         if let Err(error) = super::renewal::renew(shared, stat, &reason) {

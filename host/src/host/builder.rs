@@ -144,15 +144,13 @@ impl HostBuilder {
 
     fn set_stats(&mut self, config: &Config) {
         self.trust.clone_from(&config.vetting);
+        self.stat_config.extend(config.stat_configs());
         for (ident, stat) in &config.stats {
             if !stat.enabled {
                 self.disabled.push(ident.clone());
             }
             if let Some(backlog) = stat.backlog {
                 self.backlogs.insert(ident.clone(), backlog);
-            }
-            if !stat.config.is_null() {
-                self.stat_config.insert(ident.clone(), stat.config.to_string());
             }
         }
     }

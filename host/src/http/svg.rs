@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
+use statmill_plugin_api::manifest::ModelManifest;
 
 use super::links::Place;
 use super::negotiate::Chosen;
@@ -13,7 +14,6 @@ use crate::query::shape::ModelShape;
 use crate::query::{self, Format, Limits, Page, Query, QueryError};
 use crate::render::picture::{About, Asked, Kind, MOST_ROWS, Plan};
 use crate::render::svg::{Emphasis, Link, Mark, Plot, Size, stand_alone};
-use statmill_plugin_api::manifest::ModelManifest;
 
 /// Height of heading and edges around bars, px.
 const AROUND_BARS: u32 = 80;

@@ -25,6 +25,13 @@ pub(crate) struct DryRun {
     pub(crate) protection: Protection,
 }
 
+impl DryRun {
+    /// The stats that answered an error, with it.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.stats.iter().filter_map(|stat| Some((&*stat.ident, stat.error.as_deref()?)))
+    }
+}
+
 /// Why a library did not pass.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DryRunError {

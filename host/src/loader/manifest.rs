@@ -8,7 +8,7 @@ use statmill_plugin_api::manifest::StatManifest;
 use crate::project::{Mapping, Projection};
 
 /// A manifest is hostile input: what later code relies on is checked here.
-pub(super) fn check(stat: &StatManifest) -> Result<(), String> {
+pub(crate) fn check(stat: &StatManifest) -> Result<(), String> {
     let ident_ok = !stat.ident.is_empty()
         && stat.ident.len() <= 128
         && stat.ident.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))

@@ -12,6 +12,7 @@ mod manifest;
 mod map;
 mod probe;
 mod trust;
+mod validate;
 mod verdicts;
 mod vet;
 
@@ -23,9 +24,11 @@ use serde::Serialize;
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
 use self::dry_run::DryRunError;
+pub(crate) use self::manifest::check as check_manifest;
 pub(crate) use self::map::{Module, words};
 pub(crate) use self::probe::serve as serve_probe;
 pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
+pub(crate) use self::validate::{Validated, validate};
 use self::verdicts::{Loading, Verdict};
 use crate::child::Program;
 use crate::query::UtcTime;
@@ -80,7 +83,7 @@ pub enum LoadError {
     /// The operator has said which files are let in, and it is none of them.
     #[error("plugin {path:?} is not let in: {reason}")]
     Untrusted { path: PathBuf, reason: String },
-    /// The host ended while it was mapped.
+    /// The host ended twice while it was mapped.
     #[error("plugin {path:?} was not mapped: {reason}")]
     TookHostDown { path: PathBuf, reason: String },
     /// In a child process it did what would have ended the host; `reason` tells what.
@@ -245,7 +248,7 @@ fn try_once(file: &Path, private: &Path, options: &LoadOptions) -> Result<(), Lo
             return Err(LoadError::TookHostDown {
                 path: file.into(),
                 reason: format!(
-                    "the host ended while it was mapped, {}; put another version in its place, or \
+                    "the host ended twice while it was mapped, last at {}; put another version in its place, or \
                      remove {} to have it mapped again",
                     UtcTime(at_us),
                     verdicts::file(private).display()
@@ -257,11 +260,15 @@ fn try_once(file: &Path, private: &Path, options: &LoadOptions) -> Result<(), Lo
         None => {}
     }
     let Some(program) = Program::find(options.child_program.as_deref()) else {
-        warn_once("this program does not call statmill::serve_as_child() first in its main");
+        warn_once("this program does not serve as child process, see statmill::serve_as_child()");
         return Ok(());
     };
     match dry_run::run(&program, private, &options.configs) {
         Ok(passed) => {
+            for (ident, error) in passed.errors() {
+                // Made messages are odd ones: what comes of real ones is seen when they come.
+                tracing::info!(stat = ident, "in its dry run it answered an error: {error}");
+            }
             verdicts::keep(private, &options.configs, Verdict::Passed(passed));
             Ok(())
         }
@@ -288,7 +295,7 @@ fn warn_once(reason: &str) {
 }
 
 /// Maps `private`, the vetted copy of `file`, and asks it to describe itself.
-fn map_plugin(file: &Path, private: &Path, digest: String) -> Result<Plugin, LoadError> {
+pub(crate) fn map_plugin(file: &Path, private: &Path, digest: String) -> Result<Plugin, LoadError> {
     let module = Module::map(file, private)?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
     let text = module.describe().map_err(describe)?;

@@ -60,8 +60,9 @@ fn try_out(question: &Question) -> Answer {
     match super::map_plugin(&question.library, &question.library, String::new()) {
         Err(error) => Answer::Refused(error.to_string()),
         Ok(plugin) => {
-            let config =
-                |stat: &StatManifest| question.configs.get(&stat.ident).map_or("", String::as_str);
+            let config = |stat: &StatManifest| {
+                question.configs.get(&stat.ident).map_or("{}", String::as_str)
+            };
             let stats = &plugin.manifest.stats;
             let tried = stats.iter().map(|stat| try_stat(&plugin, stat, config(stat)));
             Answer::Tried(tried.collect())

@@ -75,6 +75,17 @@ impl fmt::Display for Digest {
     }
 }
 
+/// What lets a file in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Nothing is asked.
+    Open,
+    /// Its digest is on the list.
+    Listed,
+    /// A known key has signed it.
+    Signed,
+}
+
 impl Trust {
     /// Whether anything is asked of a file.
     pub(super) fn asks(&self) -> bool {
@@ -85,12 +96,17 @@ impl Trust {
     ///
     /// # Errors
     /// Why nothing does, and the remedy.
-    pub(super) fn admit(&self, path: &Path, bytes: &[u8], digest: &str) -> Result<(), String> {
+    pub(super) fn admit(
+        &self,
+        path: &Path,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<Admission, String> {
         if !self.asks() {
-            return Ok(());
+            return Ok(Admission::Open);
         }
         if self.allow.iter().any(|allowed| allowed.0 == digest) {
-            return Ok(());
+            return Ok(Admission::Listed);
         }
         if self.keys.is_empty() {
             return Err(format!(
@@ -105,7 +121,7 @@ impl Trust {
             UnparsedPublicKey::new(&ED25519, key.0).verify(bytes, &signature).is_ok()
         };
         if self.keys.iter().any(signed) {
-            return Ok(());
+            return Ok(Admission::Signed);
         }
         Err(format!(
             "its signature {} is of no key of vetting.trusted_keys, or of another file: sign it again",

@@ -1,7 +1,7 @@
 //! What was found out about libraries, kept by digest beside their private copies.
 //!
 //! A library that passed its dry run is not tried again by the same host with the same configuration. One
-//! that took the host down while it was mapped ([`Loading`]) is not mapped into that host again.
+//! that took the host down twice while it was mapped ([`Loading`]) is not mapped into that host again.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -93,6 +93,16 @@ pub(super) struct Loading {
 struct Marked {
     host: String,
     at_us: i64,
+    /// How many processes in a row did not come back.
+    times: u32,
+}
+
+/// The first process may have been ended by anybody, at any moment.
+const TIMES: u32 = 2;
+
+fn marked(copy: &Path) -> Option<Marked> {
+    let marked: Marked = serde_json::from_slice(&std::fs::read(marker(copy)).ok()?).ok()?;
+    (marked.host == host()).then_some(marked)
 }
 
 impl Loading {
@@ -101,24 +111,25 @@ impl Loading {
     /// # Errors
     /// The marker cannot be written.
     pub(super) fn begin(copy: &Path) -> std::io::Result<Self> {
-        let marker = marker(copy);
-        let marked = Marked { host: host(), at_us: crate::clock::now_us() };
+        let times = marked(copy).map_or(0, |marked| marked.times) + 1;
+        let (marker, at_us) = (marker(copy), crate::clock::now_us());
+        let marked = Marked { host: host(), at_us, times };
         // Not synced: what a process leaves when it dies is there for the next one, and a power cut is
         // no plugin's fault.
         std::fs::write(&marker, serde_json::to_vec(&marked)?)?;
         Ok(Self { marker })
     }
 
-    /// Makes a marker that an earlier process left of `copy` a verdict.
+    /// Makes a verdict of the marker that earlier processes left of `copy`.
     pub(super) fn settle(copy: &Path, configs: &BTreeMap<String, String>) {
-        let marker = marker(copy);
-        let Ok(text) = std::fs::read(&marker) else { return };
-        if let Ok(marked) = serde_json::from_slice::<Marked>(&text)
-            && marked.host == host()
-        {
-            keep(copy, configs, Verdict::TookHostDown { at_us: marked.at_us });
+        if let Some(marked) = marked(copy) {
+            // Whatever was found out before did not show this.
+            let _ = std::fs::remove_file(file(copy));
+            if marked.times >= TIMES {
+                keep(copy, configs, Verdict::TookHostDown { at_us: marked.at_us });
+                let _ = std::fs::remove_file(marker(copy));
+            }
         }
-        let _ = std::fs::remove_file(marker);
     }
 }
 
@@ -133,4 +144,47 @@ impl Drop for Loading {
 
 fn marker(copy: &Path) -> PathBuf {
     copy.with_extension("loading")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn configs(text: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("stat".to_owned(), text.to_owned())])
+    }
+
+    #[test]
+    fn a_verdict_holds_for_the_configuration_it_was_made_with() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let copy = folder.path().join("libx-0123.so");
+        assert!(find(&copy, &configs("{}")).is_none());
+        keep(&copy, &configs("{}"), Verdict::Failed("it died".to_owned()));
+        assert!(matches!(find(&copy, &configs("{}")), Some(Verdict::Failed(_))));
+        assert!(find(&copy, &configs("other")).is_none());
+        std::fs::write(file(&copy), "damaged").unwrap();
+        assert!(find(&copy, &configs("{}")).is_none());
+    }
+
+    #[test]
+    fn a_library_that_was_being_mapped_when_two_processes_ended_is_not_mapped_again() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let copy = folder.path().join("libx-0123.so");
+        drop(Loading::begin(&copy).unwrap());
+        Loading::settle(&copy, &configs("{}"));
+        assert!(find(&copy, &configs("{}")).is_none(), "it came back from being mapped");
+        for _ in 0..TIMES {
+            assert!(find(&copy, &configs("{}")).is_none(), "once may be chance");
+            std::mem::forget(Loading::begin(&copy).unwrap());
+            Loading::settle(&copy, &configs("{}"));
+        }
+        // Whatever it is configured to do, and at every start.
+        for text in ["{}", "other"] {
+            Loading::settle(&copy, &configs(text));
+            let verdict = find(&copy, &configs(text));
+            assert!(matches!(verdict, Some(Verdict::TookHostDown { .. })), "{verdict:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use rustix::fs::OFlags;
 
 use super::LoadError;
-use super::trust::Trust;
+use super::trust::{Admission, Trust};
 
 /// Larger files are refused: no plugin is, but a mistake may be.
 const MAX_LIBRARY_BYTES: u64 = 512 << 20;
@@ -34,6 +34,15 @@ pub(super) struct Vetted {
     bytes: Vec<u8>,
     /// SHA-256 of `bytes`, hexadecimal.
     pub(super) digest: String,
+    /// What let it in.
+    pub(super) admission: Admission,
+}
+
+impl Vetted {
+    /// Its size in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// Reads `path` and checks that it is a whole shared library for this machine, which `trust` lets in.
@@ -44,17 +53,21 @@ pub(super) fn vet(path: &Path, trust: &Trust) -> Result<Vetted, LoadError> {
         std::io::ErrorKind::InvalidInput => unfit(error.to_string()),
         _ => io(error),
     })?;
+    let too_large = || unfit(format!("it has more than {MAX_LIBRARY_BYTES} bytes"));
+    if file.metadata().map_err(io)?.len() > MAX_LIBRARY_BYTES {
+        return Err(too_large());
+    }
     let mut bytes = Vec::new();
     file.take(MAX_LIBRARY_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > MAX_LIBRARY_BYTES {
-        return Err(unfit(format!("it has more than {MAX_LIBRARY_BYTES} bytes")));
+        return Err(too_large());
     }
     check_elf(&bytes).map_err(unfit)?;
     let digest = hexadecimal(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
-    trust
+    let admission = trust
         .admit(path, &bytes, &digest)
         .map_err(|reason| LoadError::Untrusted { path: path.into(), reason })?;
-    Ok(Vetted { path: path.into(), bytes, digest })
+    Ok(Vetted { path: path.into(), bytes, digest, admission })
 }
 
 /// Opens a regular file for reading, and nothing else: a FIFO would hang who opens it, and a device may act.

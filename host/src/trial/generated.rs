@@ -63,9 +63,8 @@ fn value(field: &FieldManifest, chance: u64) -> Value {
             _ => json!(format!("{}-{few}", field.name)),
         },
         FieldKind::Int => json!(chance % 10_007),
-        #[allow(clippy::cast_precision_loss, reason = "any number will do")]
         FieldKind::Num => json!((chance % 1_000_003) as f64 / 8.0),
-        FieldKind::Bool => json!(few % 2 == 0),
+        FieldKind::Bool => json!(few.is_multiple_of(2)),
         FieldKind::Time => json!(BEGIN_S + chance % 86_400),
         FieldKind::Raw | FieldKind::Doc => json!({ "name": format!("{}-{few}", field.name) }),
     }

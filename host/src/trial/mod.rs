@@ -2,6 +2,7 @@
 //!
 //! The dry run ([`crate::loader`]) and `plugins check` use it, in a child process.
 
+pub(crate) mod check;
 mod generated;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::query::shape::ModelShape;
 
 /// Makes batches of what one stat wants of messages.
 pub(crate) struct Reader {
+    projection: Arc<Projection>,
     projector: Projector,
     dictionaries: Dictionaries,
     /// Offset of the next message.
@@ -37,9 +39,9 @@ impl Reader {
     pub(crate) fn new(stat: &StatManifest) -> Result<Self, PointerError> {
         let wanted = wanted(stat);
         let projection = Arc::new(Projection::compile(&Mapping::auto(), &wanted)?);
-        let projector = Projector::new(projection, Limits::default());
+        let projector = Projector::new(Arc::clone(&projection), Limits::default());
         let dictionaries = Dictionaries::new(&wanted, Caps::default());
-        Ok(Self { projector, dictionaries, next: 0 })
+        Ok(Self { projection, projector, dictionaries, next: 0 })
     }
 
     /// The batch of `messages`, JSON texts; those of a next call lie behind them.
@@ -55,6 +57,13 @@ impl Reader {
         }
         records.range.end = Offset(self.next);
         self.projector.project(&mut records, LogId(1), 1, false, &self.dictionaries)
+    }
+
+    /// Begins new dictionaries, as a host does after a drain now and then.
+    pub(crate) fn renew_dictionaries(&mut self) {
+        self.dictionaries = Dictionaries::new(self.projection.columns(), Caps::default());
+        // It remembers codes by the number of a generation, which begins anew as well.
+        self.projector = Projector::new(Arc::clone(&self.projection), Limits::default());
     }
 }
 
@@ -142,6 +151,7 @@ impl<'m> Trial<'m> {
     /// The plugin's own words, or what is wrong with its rows; only to be dropped then.
     pub(crate) fn drain(&mut self) -> Result<usize, String> {
         let Some(generation) = self.generation.take() else { return Ok(0) };
+        self.topics = TopicCache::default();
         let blocks =
             self.instance.drain(&generation, &self.fields, self.models.len()).map_err(words)?;
         let mut drained = 0;
@@ -151,6 +161,21 @@ impl<'m> Trial<'m> {
                 .map_err(|reason| format!("its rows of model {:?}: {reason}", model.name))?;
         }
         Ok(drained)
+    }
+
+    /// As [`Self::drain`], and merges nothing.
+    ///
+    /// # Errors
+    /// As [`Self::drain`].
+    pub(crate) fn drain_and_forget(&mut self) -> Result<usize, String> {
+        let drained = self.drain();
+        self.rows.iter_mut().for_each(BTreeMap::clear);
+        drained
+    }
+
+    /// The merged rows of all that was drained.
+    pub(crate) fn into_rows(self) -> Rows {
+        self.rows
     }
 }
 

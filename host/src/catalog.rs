@@ -363,6 +363,7 @@ pub(crate) fn report(report: &loader::PluginReport) -> PluginReport {
         version: report.version.clone(),
         api: report.api.clone(),
         stats: report.stats.clone(),
+        isolation: report.isolation.to_string(),
         error: report.error.clone(),
     }
 }

@@ -25,7 +25,7 @@ pub use self::layers::{Origin, Setting};
 pub use self::tokens::Tokens;
 pub use self::units::{UnitError, parse_duration, parse_size};
 use crate::limits::StatLimits;
-use crate::loader::{Trust, TrustError};
+use crate::loader::{Isolation, Isolations, Trust, TrustError};
 use crate::log::source::{HistoryUrl, SourceUrl};
 use crate::project::Mapping;
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// Threads that may read messages out of one log's text at a time.
     pub ingest_threads: NonZeroUsize,
+    /// Where the code of plugins runs.
+    pub isolations: Isolations,
     /// What a message may be.
     pub limits: Limits,
     /// What a stat may take.
@@ -173,6 +175,8 @@ pub struct Flags {
     pub threads: Option<usize>,
     /// `--ingest-threads`.
     pub ingest_threads: Option<usize>,
+    /// `--isolation`.
+    pub isolation: Option<String>,
 }
 
 /// Shortest time between two commits.
@@ -252,6 +256,7 @@ impl Config {
             durable_every: layers.duration(&["durable_every"])?.unwrap_or_default(),
             threads: threads("threads")?,
             ingest_threads: threads("ingest_threads")?,
+            isolations: isolations(&layers)?,
             limits: Limits {
                 max_message: layers.size(&["limits", "max_message"], 1 << 10, 1 << 30)? as usize,
                 max_depth: layers.whole(&["limits", "max_depth"], 1, 10_000)?.unwrap_or(0) as usize,
@@ -452,6 +457,19 @@ fn stat(layers: &Layers, ident: &str) -> Result<StatConfig, ConfigError> {
         backlog: layers.duration(&["stats", ident, "backlog"])?,
         config: layers.json(&["stats", ident, "config"])?,
     })
+}
+
+fn isolations(layers: &Layers) -> Result<Isolations, ConfigError> {
+    let of = |key: &[&str]| layers.parsed(key, Isolation::named);
+    let mut plugins = BTreeMap::new();
+    for name in layers.names("plugin") {
+        if let Some(isolation) = of(&["plugin", name, "isolation"])? {
+            plugins.insert(name.clone(), isolation);
+        }
+    }
+    let max_memory = layers.size(&["worker", "max_memory"], 64 << 20, u64::MAX)?;
+    let default = of(&["isolation"])?.unwrap_or_default();
+    Ok(Isolations { default, plugins, max_memory, ..Isolations::default() })
 }
 
 fn most(layers: &Layers, limit: &str) -> Result<u64, ConfigError> {

@@ -58,7 +58,7 @@ pub(crate) fn ask(
     most: usize,
     within: Duration,
 ) -> Result<(Vec<u8>, Protection), ChildError> {
-    let mut child = start(program, role, limits)?;
+    let mut child = start(program, role, limits, None)?;
     let until = Until::after(within);
     let answer = exchange(&mut child, question, most, until).map_err(|error| match error {
         Stopped::TooLong => ChildError::TooLong { most },

@@ -15,6 +15,8 @@ mod ask;
 mod process;
 pub(crate) mod sandbox;
 mod serve;
+mod speech;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ask::ask;
+pub(crate) use self::process::{Child, start};
 pub(crate) use self::sandbox::{Limits, Protection};
 pub(crate) use self::serve::Link;
 pub use self::serve::serve_as_child;
@@ -43,6 +46,8 @@ pub(crate) enum Role {
     Probe,
     /// As a plugin's author wants to know it: how good its stats are.
     Check,
+    /// Maps one plugin and holds one instance of it ([`worker`]).
+    Worker,
 }
 
 impl Role {
@@ -51,11 +56,12 @@ impl Role {
         match self {
             Self::Probe => "probe",
             Self::Check => "check",
+            Self::Worker => "worker",
         }
     }
 
     fn of_word(word: &str) -> Option<Self> {
-        [Self::Probe, Self::Check].into_iter().find(|role| role.word() == word)
+        [Self::Probe, Self::Check, Self::Worker].into_iter().find(|role| role.word() == word)
     }
 }
 
@@ -101,7 +107,12 @@ pub(crate) enum ChildError {
     NoChild { program: PathBuf, said: String },
     /// It ended before it had answered.
     #[error("the child process {how}{}", words(.said))]
-    Ended { how: String, said: String },
+    Ended {
+        how: String,
+        said: String,
+        /// By SIGKILL, which it cannot have sent itself.
+        killed: bool,
+    },
     /// It did not answer in time and was killed.
     #[error("no answer within {} s", .within.as_secs_f64())]
     Late { within: std::time::Duration },

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::ask::Until;
 use super::sandbox::{Limits, Protection};
 use super::serve::{Hello, Orders};
+use super::speech::Speech;
 use super::{ChildError, MARK, Program, Role};
 
 /// As much of what a child says on standard error is kept: its last words.
@@ -34,13 +35,19 @@ pub(crate) struct Child {
     process: Process,
 }
 
-/// Starts `program` in `role` and waits until it is ready to serve.
+/// Starts `program` in `role` and waits until it is ready to serve. What it prints is logged where it has a
+/// `plugin`.
 ///
 /// It has a clean environment, a process group and a sandbox of its own, and ends with this process.
 ///
 /// # Errors
 /// [`ChildError`]: the program cannot be started, is none that serves as child, or ended at once.
-pub(crate) fn start(program: &Program, role: Role, limits: &Limits) -> Result<Child, ChildError> {
+pub(crate) fn start(
+    program: &Program,
+    role: Role,
+    limits: &Limits,
+    plugin: Option<&str>,
+) -> Result<Child, ChildError> {
     let failed = |source| ChildError::Start { program: program.0.clone(), source };
     let orders = Orders { parent: std::process::id().cast_signed(), limits: limits.clone() };
     let orders = serde_json::to_string(&orders).map_err(|error| failed(error.into()))?;
@@ -60,20 +67,32 @@ pub(crate) fn start(program: &Program, role: Role, limits: &Limits) -> Result<Ch
     let missing = || failed(ErrorKind::BrokenPipe.into());
     let errors = child.stderr.take().ok_or_else(missing)?;
     let (input, mut output) = (child.stdin.take(), child.stdout.take().ok_or_else(missing)?);
-    let words = Words::listen(errors).map_err(failed)?;
+    let words = Words::listen(errors, plugin.map(Speech::of)).map_err(failed)?;
     let mut process = Process { child, words };
     let hello = read_hello(&mut output).ok_or_else(|| {
         // Its last words come before its end.
-        process.wait(Until::after(Duration::from_millis(100)));
-        process.kill();
-        program.note(false);
-        ChildError::NoChild { program: program.0.clone(), said: process.words.text() }
+        match process.wait(Until::after(STARTING)) {
+            Some(status) if status.code() == Some(2) && !process.words.text().is_empty() => {
+                process.ended(status)
+            }
+            Some(status) if status.code().is_none() => process.ended(status),
+            _ => {
+                process.kill();
+                program.note(false);
+                ChildError::NoChild { program: program.0.clone(), said: process.words.text() }
+            }
+        }
     })?;
     program.note(true);
     Ok(Child { input, output, protection: hello.protection, process })
 }
 
 impl Child {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Kills it and all it started, at once.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -85,9 +104,7 @@ impl Child {
         drop(self.input.take());
         match self.process.wait(Until::after(within)) {
             Some(status) if status.success() => Ok(()),
-            Some(status) => {
-                Err(ChildError::Ended { how: ended(status), said: self.process.words.text() })
-            }
+            Some(status) => Err(self.process.ended(status)),
             None => {
                 self.kill();
                 Err(ChildError::Late { within })
@@ -103,6 +120,12 @@ struct Process {
 }
 
 impl Process {
+    /// What is to be said of its end.
+    fn ended(&mut self, status: ExitStatus) -> ChildError {
+        let killed = status.signal() == Some(Signal::KILL.as_raw());
+        ChildError::Ended { how: ended(status), said: self.words.text(), killed }
+    }
+
     fn kill(&mut self) {
         if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
             // Until it is waited for its number is nobody else's.
@@ -184,12 +207,15 @@ struct Words {
 }
 
 impl Words {
-    fn listen(mut errors: ChildStderr) -> std::io::Result<Self> {
+    fn listen(mut errors: ChildStderr, mut speech: Option<Speech>) -> std::io::Result<Self> {
         let last = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&last);
         let reader = std::thread::Builder::new().name("child-words".into()).spawn(move || {
             let mut bytes = [0; 1024];
             while let Ok(read @ 1..) = errors.read(&mut bytes) {
+                if let Some(speech) = &mut speech {
+                    speech.hear(&bytes[..read]);
+                }
                 let mut kept = kept.lock();
                 kept.extend_from_slice(&bytes[..read]);
                 let over = kept.len().saturating_sub(KEPT_WORDS);

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::{self, Limits, Protection};
-use super::{MARK, Role, SERVES};
+use super::{MARK, Role, SERVES, worker};
 
 /// What a parent says of a child's life, before all else.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +61,13 @@ fn serve(role: Role, link: Link) -> i32 {
     match role {
         Role::Probe => crate::loader::serve_probe(link),
         Role::Check => crate::trial::check::serve(link),
+        Role::Worker => match worker::serve(link.input, link.output) {
+            Ok(()) => 0,
+            Err(error) => {
+                eprintln!("{error}");
+                1
+            }
+        },
     }
 }
 

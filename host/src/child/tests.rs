@@ -89,7 +89,7 @@ fn a_child_that_does_not_end_or_does_not_stop_is_killed_with_all_it_started() {
     std::fs::write(&program.0, text).unwrap();
     let before = Instant::now();
     // Long enough to have written its numbers, however slow the machine is.
-    let mut child = start(&program, Role::Probe, &LIMITS).unwrap();
+    let mut child = start(&program, Role::Probe, &LIMITS, None).unwrap();
     let numbers = loop {
         let text = std::fs::read_to_string(&pids).unwrap_or_default();
         if text.ends_with('\n') {

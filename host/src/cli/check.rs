@@ -67,7 +67,11 @@ fn longest(config: &Config) -> Result<Option<LongestKept>> {
     let default = Some(config.data.join("plugins")).filter(|folder| folder.is_dir());
     let folders: Vec<PathBuf> = config.plugins.iter().cloned().chain(default).collect();
     let copies = tempfile::TempDir::new()?;
-    let mut loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
+    let options = LoadOptions {
+        isolations: config.isolations.clone(),
+        ..LoadOptions::copying_to(copies.path())
+    };
+    let mut loaded = loader::load_folders(&folders, &options);
     let runs = |ident: &str| config.stats.get(ident).is_none_or(|stat| stat.enabled);
     loaded.stats.retain(|(_, stat)| runs(&stat.ident));
     Ok(longest_kept(&loaded))

@@ -46,6 +46,9 @@ pub(super) struct RunArgs {
     /// Threads that read messages out of one log's text at a time; default the number of cores.
     #[arg(long, value_name = "THREADS")]
     ingest_threads: Option<usize>,
+    /// Where the code of plugins runs: in-process, or process for a worker process for each stat.
+    #[arg(long, value_name = "WHERE")]
+    isolation: Option<String>,
     /// Read all sources to their ends, commit, make durable, and exit: 0 if every stat counted all of
     /// it.
     #[arg(long)]
@@ -69,6 +72,7 @@ impl RunArgs {
             durable_every: self.durable_every.clone(),
             threads: self.threads,
             ingest_threads: self.ingest_threads,
+            isolation: self.isolation.clone(),
         };
         Ok(Config::load(self.config.as_deref(), std::env::vars(), &flags)?)
     }

@@ -165,6 +165,7 @@ impl Layers {
         let number = |number: Option<usize>| number.map(|number| Value::Integer(number as i64));
         set("threads", "--threads", number(flags.threads));
         set("ingest_threads", "--ingest-threads", number(flags.ingest_threads));
+        set("isolation", "--isolation", text(&flags.isolation));
         self.sources.clone_from(&flags.sources);
     }
 

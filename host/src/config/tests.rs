@@ -53,6 +53,13 @@ checkpoint = "20ms"
 durable_every = "50ms"
 threads = 3
 ingest_threads = 2
+isolation = "process"
+
+[plugin.my-plugin]
+isolation = "in-process"
+
+[worker]
+max_memory = "512MiB"
 
 [sources.bus]
 url = "file:/var/log/bus.ndjson"
@@ -106,6 +113,9 @@ fn every_key_is_read() {
     assert_eq!(config.plugins, [PathBuf::from("a"), PathBuf::from("b")]);
     assert_eq!(config.threads.get(), 3);
     assert_eq!(config.ingest_threads.get(), 2);
+    assert_eq!(config.isolations.of(Path::new("x/libmy_plugin.so")), Isolation::InProcess);
+    assert_eq!(config.isolations.of(Path::new("x/libother.so")), Isolation::Process);
+    assert_eq!(config.isolations.max_memory, 512 << 20);
     let names: Vec<_> = config.sources.iter().map(|it| (it.name.as_str(), it.url.name())).collect();
     let expected =
         [("builds", "http:builds".to_owned()), ("bus", "file:/var/log/bus.ndjson".to_owned())];
@@ -138,6 +148,7 @@ fn flags_go_before_variables_and_these_before_the_file() {
         ("STATMILL_QUERY__MAX_ROWS", "9"),
         ("STATMILL_STATS__VOLUME_BY_USER_1D__BACKLOG", "1d"),
         ("STATMILL_PLUGINS", "c,d"),
+        ("STATMILL_PLUGIN__MY_PLUGIN__ISOLATION", "process"),
         ("STATMILL_LIMITS__VALIDATE", "false"),
         ("STATMILL_LOG", "debug"),
         ("PATH", "/bin"),
@@ -156,6 +167,9 @@ fn flags_go_before_variables_and_these_before_the_file() {
         "durable_every = \"60ms\"  # environment variable STATMILL_DURABLE_EVERY\n",
         "threads = 3  # statmill.toml:8\n",
         "ingest_threads = 2  # statmill.toml:9\n",
+        "isolation = \"process\"  # statmill.toml:10\n",
+        "plugin.my-plugin.isolation = \"process\"  # environment variable \
+         STATMILL_PLUGIN__MY_PLUGIN__ISOLATION\n",
         "source = \"stdin:\"  # --source\n",
     ] {
         assert!(printed.contains(line), "{line}{printed}");
@@ -206,6 +220,9 @@ fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
         ("checkpoint = 5", "a number but must be a text"),
         ("threads = 0", "from 1 to 1024"),
         ("ingest_threads = 1025", "from 1 to 1024"),
+        ("isolation = \"none\"", ":1: isolation: \"none\" is not one of in-process, process"),
+        ("[plugin.a]\nisolation = \"x\"", ":2: plugin.a.isolation"),
+        ("[worker]\nmax_memory = \"1MiB\"", "worker.max_memory"),
         ("listen = \"everywhere\"", "such as 127.0.0.1:8040"),
         ("[limits]\nmax_message = \"1\"", ":2: limits.max_message: write a size of 1024"),
         ("[limits]\nvalidate = \"yes\"", "neither true nor false"),

@@ -3,6 +3,8 @@
 //! A fold that failed has spoilt its instance and does not say which message it was. Parts of the batch are
 //! folded again by instances made for nothing else, ever smaller ones, until the message is found.
 
+use crate::instance::Failure;
+
 /// Messages of one batch that may be passed over: where there are more it is the plugin that is broken.
 pub(super) const MOST: usize = 16;
 
@@ -34,8 +36,26 @@ pub(super) fn culprits<E>(
     Ok(found)
 }
 
+/// Tries again as long as somebody else ends the process in which it is tried, a few times: no message is to
+/// blame for that.
+pub(super) fn undisturbed<T>(
+    mut attempt: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    const ATTEMPTS: usize = 5;
+    let mut outcome = attempt();
+    for _ in 1..ATTEMPTS {
+        match &outcome {
+            Err(failure) if failure.is_foreign() => outcome = attempt(),
+            _ => break,
+        }
+    }
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn found(rows: u32, poison: &[u32]) -> Option<Vec<u32>> {
@@ -62,6 +82,17 @@ mod tests {
     fn a_plugin_that_takes_no_message_or_not_even_none_is_given_up() {
         assert_eq!(found(1000, &(0..100).collect::<Vec<_>>()), None);
         assert_eq!(culprits(&[1, 2], |_| Err("broken")), Err("broken"));
+    }
+
+    #[test]
+    fn what_somebody_else_ended_is_tried_again_but_not_for_ever() {
+        let killed = || Failure::Died { how: "killed".to_owned(), killed: true };
+        let crashed = || Failure::Died { how: "crashed".to_owned(), killed: false };
+        let mut outcomes = vec![Ok(()), Err(killed()), Err(killed())];
+        assert_eq!(undisturbed(|| outcomes.pop().unwrap()), Ok(()));
+        let mut outcomes = vec![Ok(()), Err(crashed())];
+        assert_eq!(undisturbed(|| outcomes.pop().unwrap()), Err(crashed()));
+        assert_eq!(undisturbed(|| Err::<(), _>(killed())), Err(killed()));
     }
 
     #[test]

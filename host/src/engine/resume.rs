@@ -99,6 +99,7 @@ pub(super) fn open(
             since_us: now_us(),
             last_error: None,
             failures: 0,
+            kills: 0,
             failed_at: 0,
             recent: (0, 0),
             failing: None,

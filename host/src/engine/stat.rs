@@ -119,6 +119,8 @@ pub(super) struct Health {
     pub(super) last_error: Option<String>,
     /// Faults in a row without a commit in between.
     pub(super) failures: u32,
+    /// Besides those, how often somebody else ended its process.
+    pub(super) kills: u32,
     /// Commit number at the last fault.
     pub(super) failed_at: u64,
     /// Since when, µs, faults are counted whatever was committed in between, and how many there were.
@@ -164,6 +166,16 @@ pub(super) enum Fault {
     Hung(String),
     #[error("the host is stopping")]
     Stopped,
+}
+
+impl Fault {
+    /// What went wrong in an instance.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Create(reason) | Self::Fold { reason, .. } | Self::Drain(reason) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 impl StatShared {

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::lane::Lane;
 use super::stat::{Control, Fault, StatShared, Stretch};
 use super::worker::{Target, Work};
-use super::{LaneContext, Shared};
+use super::{LaneContext, RunningLane, Shared};
 use crate::clock::now_us;
+use crate::instance::Failure;
 use crate::log::{LogId, Offset};
 use crate::query::StatState;
 
@@ -23,44 +25,93 @@ const MAX_FAILURES: u32 = 3;
 const MOST_AN_HOUR: u32 = 300;
 const HOUR_US: i64 = 3_600_000_000;
 
+/// The same of what says nothing about the stat: somebody else ended its process.
+const MAX_KILLS: u32 = 10;
+
+/// A process is started again after this long, then after twice as long each time, until it commits.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// While one is waited for: how often is looked whether the host stops.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A stat that is started again later.
+struct Later {
+    at: Instant,
+    stat: usize,
+    suspect: Option<Stretch>,
+    /// Of the lane that will feed it: until then its logs are not read to their ends.
+    _lane: RunningLane,
+}
+
 /// Why a stat lags.
 pub(super) const SLOW: &str =
     "it is so much slower than the others that it reads its logs by itself";
 
 /// Acts upon what it is told until told to stop.
 pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
-    for control in controls {
+    let mut later: Vec<Later> = Vec::new();
+    loop {
+        let control = match later.iter().map(|later| later.at).min() {
+            None => controls.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => controls.recv_deadline(at.min(Instant::now() + GLANCE)),
+        };
         let context = shared.context.lock().clone();
-        match (control, context) {
-            (Control::Stop, _) => return,
-            // The host is stopping.
-            (_, None) => {}
-            (Control::Fault { stat, fault }, Some(context)) => {
-                handle(shared, &context, &shared.stats[stat], &fault);
-            }
-            (Control::GivenUp { worker, stat, reason }, Some(context)) => {
-                take_over(shared, &context, worker, stat, &reason);
-            }
-            (Control::TooSlow { stat }, Some(context)) => {
-                set_apart(shared, &context, &shared.stats[stat]);
-            }
-            (Control::Left { target, log, from }, Some(context)) => {
-                follow(shared, &context, target, log, from);
-            }
-            (Control::Resume { stat, done }, Some(context)) => {
-                resume(shared, &context, &shared.stats[stat]);
-                // The asker may have given up waiting.
-                let _ = done.send(());
+        match control {
+            Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(control) => {
+                // Without it the host is stopping.
+                if let Some(context) = &context {
+                    act(shared, context, control, &mut later);
+                }
+                shared.controls.note_handled();
             }
         }
-        shared.controls.note_handled();
+        if shared.stopping.load(Ordering::Acquire) {
+            later.clear();
+        }
+        let now = Instant::now();
+        for due in later.extract_if(.., |later| later.at <= now) {
+            let stat = &shared.stats[due.stat];
+            if let Some(context) = context.as_ref().filter(|_| !stat.is_given_up()) {
+                detach(shared, stat);
+                restart(shared, context, stat, due.suspect);
+            }
+        }
     }
 }
 
-fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, fault: &Fault) {
+fn act(shared: &Arc<Shared>, context: &LaneContext, control: Control, later: &mut Vec<Later>) {
+    match control {
+        Control::Fault { stat, fault } => {
+            // What follows from this one takes its place.
+            later.retain(|later| later.stat != stat);
+            later.extend(handle(shared, context, &shared.stats[stat], &fault));
+        }
+        Control::GivenUp { worker, stat, reason } => {
+            take_over(shared, context, worker, stat, &reason);
+        }
+        Control::TooSlow { stat } => set_apart(shared, context, &shared.stats[stat]),
+        Control::Left { target, log, from } => follow(shared, context, target, log, from),
+        Control::Resume { stat, done } => {
+            resume(shared, context, &shared.stats[stat]);
+            // The asker may have given up waiting.
+            let _ = done.send(());
+        }
+        Control::Stop => {}
+    }
+}
+
+/// Acts upon a fault; answers what is to follow later.
+fn handle(
+    shared: &Arc<Shared>,
+    context: &LaneContext,
+    stat: &Arc<StatShared>,
+    fault: &Fault,
+) -> Option<Later> {
     // Of a life before the one for which it was given up.
     if stat.is_given_up() && !matches!(fault, Fault::Damaged(_)) {
-        return;
+        return None;
     }
     detach(shared, stat);
     if let Some(reason) = stat.damage() {
@@ -68,25 +119,34 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
             tracing::error!(stat = stat.ident, "damaged rows cannot be set aside: {error}");
             let text = format!("{reason}; it cannot be set aside while the host runs: {error}");
             stat.set_state(StatState::Failed, text);
-            return;
+            return None;
         }
     } else if matches!(fault, Fault::Commit(_)) {
         // The outcome of a failed commit is unknown until the rows are read again.
         if let Err(error) = super::resume::reopen(&shared.database, stat) {
             tracing::error!(stat = stat.ident, "not started again after \"{fault}\": {error}");
             stat.set_state(StatState::Failed, error.to_string());
-            return;
+            return None;
         }
     }
     let committed = stat.written().record().commit;
-    let (failures, suspect, are_too_many) = {
+    let failure = fault.failure();
+    let is_foreign = failure.is_some_and(Failure::is_foreign);
+    let (failures, kills, suspect, are_too_many) = {
         let mut health = stat.health.lock();
         let (now, (since, many)) = (now_us(), health.recent);
         health.recent = if now - since > HOUR_US { (now, 1) } else { (since, many + 1) };
-        health.failures = if health.failed_at == committed { health.failures + 1 } else { 1 };
+        if health.failed_at != committed {
+            (health.failures, health.kills) = (0, 0);
+        }
         health.failed_at = committed;
+        let count = if is_foreign { &mut health.kills } else { &mut health.failures };
+        *count += 1;
         health.last_error = Some(fault.to_string());
-        let at = if let Fault::Fold { at, .. } = fault { Some(at.clone()) } else { None };
+        let at = match fault {
+            Fault::Fold { at, .. } if !is_foreign => Some(at.clone()),
+            _ => None,
+        };
         let before = health.failing.take();
         health.failing = at.map(|at| match before {
             Some((before, times)) if before.meets(&at) => (at, times + 1),
@@ -97,21 +157,29 @@ fn handle(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>, f
             Some((at, times @ 2..)) => (Some(at.clone()), *times),
             _ => (None, 0),
         };
-        (health.failures.max(times), suspect, health.recent.1 > MOST_AN_HOUR)
+        let are_too_many = health.recent.1 > MOST_AN_HOUR;
+        (health.failures.max(times), health.kills, suspect, are_too_many)
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    if failures >= MAX_FAILURES || are_too_many || matches!(fault, Fault::DeadLetters(_)) {
+    let in_a_row = failures >= MAX_FAILURES || kills >= MAX_KILLS;
+    if in_a_row || are_too_many || matches!(fault, Fault::DeadLetters(_)) {
         let reason = match fault {
             Fault::DeadLetters(_) => fault.to_string(),
             _ if are_too_many => format!("more than {MOST_AN_HOUR} faults within an hour: {fault}"),
-            _ => format!("{failures} faults in a row: {fault}"),
+            _ => format!("{} faults in a row: {fault}", failures.max(kills)),
         };
         quarantine(shared, context, stat, reason);
-        return;
+        return None;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
+    if failure.is_some_and(Failure::is_of_process) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << (failures + kills - 1).min(16));
+        let at = Instant::now() + pause.min(LONGEST_PAUSE);
+        return Some(Later { at, stat: stat.index, suspect, _lane: shared.lanes.enter() });
+    }
     restart(shared, context, stat, suspect);
+    None
 }
 
 /// Decides about the stats of a worker whose thread was given up in a call of `culprit`: that one may hang
@@ -131,7 +199,10 @@ fn take_over(
         }
         stat.epoch.fetch_add(1, Ordering::SeqCst);
         match culprit {
-            None => handle(shared, context, stat, &Fault::Hung(reason.to_owned())),
+            None => {
+                // It is no fault of a process: nothing follows later.
+                handle(shared, context, stat, &Fault::Hung(reason.to_owned()));
+            }
             Some(culprit) if culprit == stat.index => {
                 detach(shared, stat);
                 stat.health.lock().last_error = Some(reason.to_owned());

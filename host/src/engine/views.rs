@@ -83,7 +83,8 @@ impl Compute for Views {
             let (source, settled, view) =
                 (Arc::clone(source), Arc::clone(&settled), view.to_owned());
             move || {
-                let outcome = source.compute(&view, &rows).map_err(|failure| failure.to_string());
+                let outcome =
+                    source.compute(&view, &rows, max_time).map_err(|failure| failure.to_string());
                 // Whoever settles it second knows that the other one was first.
                 if settled.swap(true, Ordering::SeqCst) {
                     source.stuck.fetch_sub(1, Ordering::SeqCst);
@@ -123,13 +124,13 @@ impl Compute for Views {
 
 impl Source {
     /// Computes in an idle instance or a new one, which survives only a success.
-    fn compute(&self, view: &str, rows: &str) -> Result<String, Failure> {
+    fn compute(&self, view: &str, rows: &str, within: Duration) -> Result<String, Failure> {
         let idle = self.idle.lock().pop();
         let mut instance = match idle {
             Some(instance) => instance,
             None => Computer::create(&self.plugin, &self.ident, &self.config)?,
         };
-        let text = instance.compute(view, rows)?;
+        let text = instance.compute(view, rows, within)?;
         let mut idle = self.idle.lock();
         if idle.len() < THREADS {
             idle.push(instance);

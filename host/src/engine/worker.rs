@@ -346,14 +346,20 @@ impl Running {
         rows: &mut Vec<u32>,
     ) -> Result<Vec<DeadLetter>, Fault> {
         let found = bisect::culprits(rows, |rows| {
-            let mut trial = instance_of(&self.shared, self.instance.calls())?;
-            trial.fold(batch, &self.columns, rows).map(drop)
+            bisect::undisturbed(|| {
+                let mut trial = instance_of(&self.shared, self.instance.calls())?;
+                trial.fold(batch, &self.columns, rows).map(drop)
+            })
         });
         let found = found.map_err(|reason| {
             let (most, all) = (bisect::MOST, rows.len());
             let too_many = format!("more than {most} of {all} messages: too many of one batch");
             Fault::DeadLetters(format!("{too_many}, the last said \"{reason}\""))
         })?;
+        if let Some((_, failure)) = found.iter().find(|(_, failure)| failure.is_foreign()) {
+            let at = Stretch { log: batch.log, range: batch.range.clone() };
+            return Err(Fault::Fold { reason: failure.clone(), at });
+        }
         rows.retain(|row| !found.iter().any(|(dead, _)| dead == row));
         self.letters += found.len();
         if let Some((_, reason)) = found.last()

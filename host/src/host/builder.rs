@@ -19,7 +19,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::http::{self, HttpOptions};
 use crate::instance::Instance;
 use crate::limits::StatLimits;
-use crate::loader::{self, LoadOptions, Loaded, Plugin, Trust};
+use crate::loader::{self, Isolation, Isolations, LoadOptions, Loaded, Plugin, Trust};
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
 use crate::log::segment::{Retention, SegmentOptions};
@@ -43,6 +43,7 @@ pub struct HostBuilder {
     http: HttpOptions,
     threads: usize,
     ingest_threads: usize,
+    isolations: Isolations,
     caps: Caps,
     stat_limits: StatLimits,
     checkpoint: Duration,
@@ -76,6 +77,7 @@ impl HostBuilder {
             http: HttpOptions::default(),
             threads: cores,
             ingest_threads: cores,
+            isolations: Isolations::default(),
             caps: Caps::default(),
             stat_limits: StatLimits::default(),
             checkpoint: Duration::from_secs(1),
@@ -104,6 +106,7 @@ impl HostBuilder {
         self.mappings.clone_from(&config.mappings);
         self.threads = config.threads.get();
         self.ingest_threads = config.ingest_threads.get();
+        self.isolations.clone_from(&config.isolations);
         self.checkpoint = config.checkpoint;
         self.durable_every = config.durable_every;
         self.limits = Limits {
@@ -244,6 +247,22 @@ impl HostBuilder {
     #[must_use]
     pub fn ingest_threads(mut self, threads: usize) -> Self {
         self.ingest_threads = threads;
+        self
+    }
+
+    /// Where the code of plugins runs, unless it is said of one by itself. Default: in this process.
+    ///
+    /// A process needs a program that calls [`serve_as_child`](crate::serve_as_child).
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolations.default = isolation;
+        self
+    }
+
+    /// Where the code of the plugin `name` runs: its file without `lib` and `.so`.
+    #[must_use]
+    pub fn plugin_isolation(mut self, name: &str, isolation: Isolation) -> Self {
+        self.isolations.plugins.insert(name.to_owned(), isolation);
         self
     }
 
@@ -449,6 +468,10 @@ impl HostBuilder {
             child_program: self.child_program.clone(),
             configs: self.stat_config.clone(),
             trust: self.trust.clone(),
+            isolations: Isolations {
+                deadline: self.stat_limits.deadline,
+                ..self.isolations.clone()
+            },
         }
     }
 

@@ -10,10 +10,12 @@ use crate::loader::words;
 use crate::project::{Batch, Generation};
 
 /// A drain may hand over at most this much: increments force a checkpoint long before.
-const MAX_DRAIN_BYTES: usize = 256 << 20;
+pub(crate) const MAX_DRAIN_BYTES: usize = 256 << 20;
 
 /// The longest answer of a computed view that is taken.
-const MAX_VIEW_BYTES: usize = 4 << 20;
+pub(crate) const MAX_VIEW_BYTES: usize = 4 << 20;
+/// Said of a plugin whose instance has no views.
+pub(crate) const NO_VIEWS: &str = "its plugin computes no views, though its manifest names one";
 
 /// Folds the messages `rows` of `batch`; `columns` are the batch's columns of the stat's fields.
 ///

@@ -8,6 +8,7 @@ mod dry_run;
 mod exchange;
 #[cfg(test)]
 mod fuzz;
+mod isolation;
 mod manifest;
 mod map;
 mod probe;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
 use self::dry_run::DryRunError;
+pub use self::isolation::{Isolation, Isolations};
 pub(crate) use self::manifest::check as check_manifest;
 pub(crate) use self::map::{Module, words};
 pub(crate) use self::probe::serve as serve_probe;
@@ -31,6 +33,7 @@ pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
 pub(crate) use self::validate::{Validated, validate};
 use self::verdicts::{Loading, Verdict};
 use crate::child::Program;
+use crate::instance::Isolated;
 use crate::query::UtcTime;
 
 /// A loaded plugin.
@@ -41,7 +44,15 @@ pub struct Plugin {
     pub manifest: PluginManifest,
     /// Digest of the file, hexadecimal.
     pub digest: String,
-    pub(crate) module: Module,
+    pub(crate) code: Code,
+}
+
+/// Where a plugin's code runs.
+pub(crate) enum Code {
+    /// Mapped into this process.
+    Mapped(Module),
+    /// In worker processes only.
+    Isolated(Isolated),
 }
 
 /// What became of one file of the plugins folder.
@@ -59,6 +70,8 @@ pub struct PluginReport {
     pub digest: Option<String>,
     /// Idents of its stats.
     pub stats: Vec<String>,
+    /// Where its code runs.
+    pub isolation: Isolation,
     /// Why it, or which of its stats, was left out.
     pub error: Option<String>,
 }
@@ -83,6 +96,9 @@ pub enum LoadError {
     /// The operator has said which files are let in, and it is none of them.
     #[error("plugin {path:?} is not let in: {reason}")]
     Untrusted { path: PathBuf, reason: String },
+    /// It is to have a process of its own, and none can be started.
+    #[error("plugin {path:?} is to run in a process of its own: {reason}")]
+    NoProcess { path: PathBuf, reason: String },
     /// The host ended twice while it was mapped.
     #[error("plugin {path:?} was not mapped: {reason}")]
     TookHostDown { path: PathBuf, reason: String },
@@ -106,6 +122,8 @@ pub struct LoadOptions {
     pub configs: BTreeMap<String, String>,
     /// Which files are let in.
     pub trust: Trust,
+    /// Where the code of each plugin runs.
+    pub isolations: Isolations,
 }
 
 impl LoadOptions {
@@ -199,6 +217,9 @@ fn admit(
     report.version = Some(plugin.manifest.version.clone());
     report.api = Some(plugin.manifest.api.clone());
     report.digest = Some(plugin.digest.clone());
+    if matches!(plugin.code, Code::Isolated(_)) {
+        report.isolation = Isolation::Process;
+    }
     let mut left_out = Vec::new();
     for stat in &plugin.manifest.stats {
         if let Some(owner) = owners.get(&stat.ident) {
@@ -224,19 +245,66 @@ fn admit(
     loaded.reports.push(report);
 }
 
-/// Vets, copies, tries and maps one file and asks it to describe itself.
+/// Vets and copies one file and asks it to describe itself: tried and mapped, or in a process of its own.
 ///
 /// # Errors
 /// See [`LoadError`].
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Plugin, LoadError> {
     let vetted = vet::vet(file, &options.trust)?;
     let private = vet::private_copy(&vetted, &options.copies)?;
+    let own_process = options.isolations.of(file) == Isolation::Process;
+    if own_process || moved_out(file, &private, options) {
+        return isolate(file, private, vetted.digest, options);
+    }
     try_once(file, &private, options)?;
     let loading = Loading::begin(&private)
         .map_err(|source| LoadError::Io { path: private.clone(), source })?;
     let plugin = map_plugin(file, &private, vetted.digest);
     drop(loading);
     plugin
+}
+
+/// Whether a plugin took the host down when it was mapped, and there is a way to run it elsewhere.
+fn moved_out(file: &Path, private: &Path, options: &LoadOptions) -> bool {
+    Loading::settle(private, &options.configs);
+    let Some(Verdict::TookHostDown { at_us }) = verdicts::find(private, &options.configs) else {
+        return false;
+    };
+    let there_is_one = Program::find(options.child_program.as_deref()).is_some();
+    if there_is_one {
+        let at = UtcTime(at_us);
+        tracing::warn!(
+            path = %file.display(),
+            "the host ended while this plugin was mapped, {at}: it gets a process of its own"
+        );
+    }
+    there_is_one
+}
+
+/// The plugin of `private`, the vetted copy of `file`, without a byte of it mapped here.
+fn isolate(
+    file: &Path,
+    private: PathBuf,
+    digest: String,
+    options: &LoadOptions,
+) -> Result<Plugin, LoadError> {
+    let program =
+        Program::find(options.child_program.as_deref()).ok_or_else(|| LoadError::NoProcess {
+            path: file.into(),
+            reason: "this program does not call statmill::serve_as_child() first in its main, and \
+                     names no other that does"
+                .to_owned(),
+        })?;
+    let code = Isolated {
+        program,
+        file: file.into(),
+        library: private,
+        max_memory: options.isolations.max_memory,
+        deadline: options.isolations.deadline,
+    };
+    let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
+    let text = code.describe().map_err(|failure| describe(failure.to_string()))?;
+    described(file, digest, Code::Isolated(code), &text)
 }
 
 /// The dry run of `private`, the vetted copy of `file`, unless its outcome is known.
@@ -299,12 +367,17 @@ pub(crate) fn map_plugin(file: &Path, private: &Path, digest: String) -> Result<
     let module = Module::map(file, private)?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
     let text = module.describe().map_err(describe)?;
+    described(file, digest, Code::Mapped(module), &text)
+}
+
+fn described(file: &Path, digest: String, code: Code, text: &str) -> Result<Plugin, LoadError> {
+    let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
     let manifest: PluginManifest =
-        serde_json::from_str(&text).map_err(|error| describe(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| describe(error.to_string()))?;
     if let Some(feature) = manifest.requires.first() {
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
-    Ok(Plugin { path: file.into(), manifest, digest, module })
+    Ok(Plugin { path: file.into(), manifest, digest, code })
 }
 
 impl PluginReport {
@@ -316,6 +389,7 @@ impl PluginReport {
             api: None,
             digest: None,
             stats: Vec::new(),
+            isolation: Isolation::InProcess,
             error: None,
         }
     }

@@ -99,6 +99,11 @@ impl Generation {
         Self { id, born: Instant::now(), topics: Dictionary::default(), columns }
     }
 
+    /// Generation number `id` without texts: they come from a host, each with the code that it has there.
+    pub(crate) fn received(id: u64, is_sym: &[bool]) -> Self {
+        Self::new(id, is_sym)
+    }
+
     /// Its number. Batches with different ids have unrelated codes.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -139,6 +144,23 @@ impl Generation {
             let texts = dictionary.text_bytes.load(Ordering::Relaxed);
             (entries + len, bytes + texts + len * ENTRY_BYTES)
         })
+    }
+
+    /// How many texts a dictionary has: the topics' or that of a column.
+    pub(crate) fn texts(&self, column: Option<usize>) -> u32 {
+        self.dictionary(column).map_or(0, Dictionary::len)
+    }
+
+    /// Adds a text to a dictionary under the next code; whether there is such a dictionary.
+    pub(crate) fn push(&self, column: Option<usize>, text: &str) -> bool {
+        let Some(dictionary) = self.dictionary(column) else { return false };
+        let _alone = dictionary.codes.write();
+        dictionary.append(text);
+        true
+    }
+
+    fn dictionary(&self, column: Option<usize>) -> Option<&Dictionary> {
+        column.map_or(Some(&self.topics), |column| self.column(column))
     }
 
     pub(super) fn topics(&self) -> &Dictionary {
@@ -188,6 +210,13 @@ impl Dictionary {
         if let Some(code) = self.find(&codes, hash, text) {
             return code;
         }
+        let code = self.append(text);
+        codes.insert_unique(hash, (hash, code), |(hash, _)| *hash);
+        code
+    }
+
+    /// Gives `text` the next code. Only while `codes` is locked for writing.
+    fn append(&self, text: &str) -> u32 {
         let code = self.len.load(Ordering::Relaxed);
         let (chunk, at) = split(code);
         let size = (FIRST_CHUNK as usize) << chunk;
@@ -195,7 +224,6 @@ impl Dictionary {
             self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
         // Never set before: codes are given under the lock, each once.
         let _ = entries[at].set(text.into());
-        codes.insert_unique(hash, (hash, code), |(hash, _)| *hash);
         self.text_bytes.fetch_add(text.len(), Ordering::Relaxed);
         self.len.store(code + 1, Ordering::Release);
         code

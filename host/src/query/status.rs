@@ -363,6 +363,9 @@ pub struct PluginReport {
     pub api: Option<String>,
     /// Idents of its stats that are loaded.
     pub stats: Vec<String>,
+    /// Where its code runs: `in-process`, or `process` for a worker process for each stat.
+    #[serde(default)]
+    pub isolation: String,
     /// Why it, or one of its stats, was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -1,7 +1,8 @@
 //! A stat that misbehaves on request, one that is slow, one that floods, and two that the next version changes.
 //!
-//! Input: `/do`; `panic`, `error`, `loop` and `block` do as they say whenever `odd` folds them, anything else
-//! is counted. Configuration of `odd`: `{"mended": true}` counts them as well, `{"broken": true}` refuses to
+//! Input: `/do`; `panic`, `error`, `loop` and `block` do as they say whenever `odd` folds them, and so do `abort`,
+//! `exit` and `segfault`, which end the process; `print` is printed and counted, anything else is counted.
+//! Configuration of `odd`: `{"mended": true}` counts the first four as well, `{"broken": true}` refuses to
 //! begin. `odd-slow` takes its time for each message as long as the file of its configuration is there.
 //! Of a message that says `flood` or `fat`, `odd-flood` makes a million rows, or one of two million bytes.
 //! Models: `by_topic`, messages per topic; `by_hour`, the same per hour with a roll-up per day; `by_day`,
@@ -73,7 +74,16 @@ impl Stat for Odd {
                 Some("block") if !self.mended => loop {
                     std::thread::park();
                 },
-                _ => self.by_topic.at(&message, (message.topic_sym(),)).add((1,)),
+                Some("abort") => std::process::abort(),
+                Some("exit") => std::process::exit(0),
+                // SAFETY: it is not, that is the point; only a worker process is asked for it.
+                Some("segfault") => unsafe { std::ptr::null_mut::<u8>().write_volatile(1) },
+                wish => {
+                    if wish == Some("print") {
+                        println!("printed by a plugin");
+                    }
+                    self.by_topic.at(&message, (message.topic_sym(),)).add((1,));
+                }
             }
         }
         Ok(())

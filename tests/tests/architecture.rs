@@ -90,6 +90,34 @@ fn unsafe_code_lives_in_the_named_files_only() {
     );
     assert_only("unsafe ", "plugin-api/src", &["plugin-api/src/abi.rs", "plugin-api/src/export"]);
     assert_only("unsafe ", "plugins", &[]);
+    // The one plugin that does what must be survived.
+    assert_only("unsafe", "tests", &["tests/evil/src/", "tests/abi/", "tests/tests/architecture.rs"]);
+}
+
+/// What stands between `before` and `after`, wherever it does.
+fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
+}
+
+#[test]
+fn every_named_fault_point_is_visited_by_a_test_that_kills_there() {
+    let host = sources("host/src");
+    let named = host.iter().flat_map(|(_, text)| between(text, "fault::point(\"", "\""));
+    // A log's commits pass the point that the log was opened with.
+    let opened = host.iter().flat_map(|(_, text)| between(text, "SegmentLog::open(", ")?;"));
+    let opened = opened.filter_map(|arguments| arguments.split('"').nth(1));
+    let names: std::collections::BTreeSet<&str> = named.chain(opened).collect();
+    assert!(names.len() > 8, "{names:?}");
+    let tests = sources("tests/tests");
+    let visits = |name: &str| {
+        let [quoted, counted] = [format!("\"{name}\""), format!("\"{name}:")];
+        let kills = |text: &str| text.contains("STATMILL_FAULT");
+        tests
+            .iter()
+            .any(|(_, text)| kills(text) && (text.contains(&quoted) || text.contains(&counted)))
+    };
+    let left: Vec<_> = names.into_iter().filter(|name| !visits(name)).collect();
+    assert!(left.is_empty(), "no test kills at {left:?}");
 }
 
 #[test]

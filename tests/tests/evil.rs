@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use statmill_tests::{
-    Running, all_rows, assert_same_rows, evil, failure, ndjson, output, plugins, start, wait_until,
-    write,
+    Running, all_rows, assert_same_rows, drop_in, evil, failure, ndjson, output, plugins, start,
+    wait_until, write,
 };
 use tempfile::TempDir;
 
@@ -154,7 +154,8 @@ impl Scene {
             let lie = if before.is_empty() { String::new() } else { format!("={before}") };
             match before.starts_with('!') {
                 true => {
-                    let entries = [(*ident).to_owned(), (*before).to_owned()];
+                    let mut entries = vec![(*ident).to_owned(), (*before).to_owned()];
+                    entries.retain(|entry| entry != "!");
                     drop(evil::drop_in(scene.plugins.path(), &file_name(ident), &entries));
                 }
                 false => together.push(format!("{ident}{lie}")),
@@ -253,6 +254,136 @@ fn wait_judged(host: &mut Running, cases: &[Case], messages: u64) {
             cases.iter().filter_map(|case| judge(case, &status, messages).err()).collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     });
+}
+
+/// What would end or hang the host while it maps the library, or at the first fold.
+const BEFORE_MAPPING: &[Case] = &[
+    case("ctor-abort", "!constructor: abort", "{}", Refused("failed its dry run")),
+    case("ctor-exit", "!constructor: exit", "{}", Refused("failed its dry run")),
+    case("ctor-segfault", "!constructor: segfault", "{}", Refused("failed its dry run")),
+    case("ctor-endless", "!constructor: endless", "{}", Refused("failed its dry run")),
+    case("ctor-panic", "!constructor: panic", "{}", Refused("failed its dry run")),
+    case("describe-panic", "!describe: panic", "{}", Refused("failed its dry run")),
+    case("describe-abort", "!describe: abort", "{}", Refused("failed its dry run")),
+    case("describe-blocked", "!describe: blocked", "{}", Refused("failed its dry run")),
+    case("fold-abort", "!", "{ evil = 'abort', at = 'fold' }", Refused("failed its dry run")),
+    case("fold-exit", "!", "{ evil = 'exit', at = 'fold' }", Refused("failed its dry run")),
+    case("fold-segfault", "!", "{ evil = 'segfault', at = 'fold' }", Refused("failed its dry run")),
+    case(
+        "fold-stack",
+        "!",
+        "{ evil = 'stack overflow', at = 'fold' }",
+        Refused("failed its dry run"),
+    ),
+    case("fold-memory", "!", "{ evil = 'memory', at = 'fold' }", Refused("failed its dry run")),
+    case(
+        "fold-twice",
+        "!",
+        "{ evil = 'double panic', at = 'fold' }",
+        Refused("failed its dry run"),
+    ),
+    case("fold-endless", "!", "{ evil = 'endless', at = 'fold' }", Refused("failed its dry run")),
+    case("create-abort", "!", "{ evil = 'abort', at = 'create' }", Refused("failed its dry run")),
+    case("drop-abort", "!", "{ evil = 'abort', at = 'drop' }", Refused("failed its dry run")),
+];
+
+#[test]
+fn what_would_take_the_host_down_is_stopped_before_it_is_mapped() {
+    let scene = Scene::new(BEFORE_MAPPING, "");
+    let mut host = scene.start();
+    wait_judged(&mut host, BEFORE_MAPPING, MESSAGES + 1);
+    assert!(host.stop());
+    let data = scene.folder.path().join("data");
+    assert_same_rows(&rows(&data), &scene.expected());
+}
+
+#[test]
+fn a_library_that_is_overwritten_while_it_is_loaded_goes_on_as_it_was() {
+    let none = case("evil-none", "!", "{}", Exact);
+    let scene = Scene::new([&none], "");
+    let mut host = scene.start();
+    let cases = std::slice::from_ref(&none);
+    wait_judged(&mut host, cases, MESSAGES + 1);
+    let mut length = MESSAGES + 1;
+    let library = scene.plugins.path().join("libevil_none.so");
+    let whole = std::fs::metadata(&library).unwrap().len();
+    for left in [whole, whole / 2, 64, 0] {
+        // In place: the same file, other bytes, then fewer of them.
+        let mut file = std::fs::File::options().write(true).open(&library).unwrap();
+        std::io::Write::write_all(&mut file, &vec![0xcc; left.min(1 << 20) as usize]).unwrap();
+        file.set_len(left).unwrap();
+        let later = length - 1..length - 1 + LATER;
+        let path = scene.folder.path().join("messages.ndjson");
+        let mut messages = std::fs::File::options().append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut messages, ndjson(later).as_bytes()).unwrap();
+        length += LATER;
+        wait_until(|| {
+            assert!(host.alive(), "the host has ended");
+            let status = host.status();
+            let behind = status["stats"].as_array().unwrap().iter().find(|stat| {
+                let at = stat["messages"] == length || stat["ident"] == "recent";
+                !at || stat["state"] != "live"
+            });
+            behind.map_or(Ok(()), |stat| Err(format!("{stat:#}")))
+        });
+    }
+    assert!(host.stop());
+    let data = scene.folder.path().join("data");
+    assert_same_rows(&rows(&data), &scene.expected());
+}
+
+/// Number of files with flipped bits.
+const FLIPPED: u64 = 200;
+
+#[test]
+fn a_damaged_library_never_crashes_the_host() {
+    let folder = TempDir::new().unwrap();
+    let whole = evil::drop_in(folder.path(), "whole", &["evil-whole".to_owned()]);
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::remove_file(whole).unwrap();
+    let put = |name: String, bytes: &[u8]| {
+        let path = folder.path().join("files").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    for percent in 0..100 {
+        put(format!("cut-{percent:02}.so"), &bytes[..bytes.len() * percent / 100]);
+    }
+    let mut random = 0x5eed_u64;
+    let mut noise = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    for number in 0..FLIPPED {
+        let mut flipped = bytes.clone();
+        // Half of them in the header and what it points to first, where a flip means most.
+        let within = if number % 2 == 0 { 4_096 } else { flipped.len() };
+        for _ in 0..5 {
+            flipped[noise(within)] ^= 1 << noise(8);
+        }
+        put(format!("flip-{number:04}.so"), &flipped);
+    }
+    let files = folder.path().join("files");
+    let fifo = files.join("fifo.so");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    std::fs::create_dir(files.join("folder.so")).unwrap();
+    std::os::unix::fs::symlink("loop.so", files.join("loop.so")).unwrap();
+    std::os::unix::fs::symlink("nowhere.so", files.join("dangling.so")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", files.join("device.so")).unwrap();
+    drop_in(&files, "statmill-volume");
+
+    let args = ["plugins", "--plugins", files.to_str().unwrap(), "--format", "json"];
+    let reports: Value = serde_json::from_str(&output(PROGRAM, &args)).unwrap();
+    let reports = reports.as_array().unwrap();
+    assert_eq!(reports.len() as u64, 100 + FLIPPED + 6);
+    let left_out = reports.iter().filter(|report| report["error"].is_string()).count();
+    println!("{left_out} of {} files were left out", reports.len());
+    let volume = reports.iter().find(|it| it["file"].as_str().unwrap().contains("volume")).unwrap();
+    assert!(volume["error"].is_null(), "{volume:#}");
+    for name in ["fifo", "folder", "loop", "dangling", "device", "cut-00", "cut-50"] {
+        let report = reports.iter().find(|it| it["file"].as_str().unwrap().contains(name)).unwrap();
+        assert!(report["error"].is_string(), "{report:#}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `POST /ingest/{source}`: messages for a source.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use super::headers::pairs;
 use super::problem::Problem;
 use super::{Answer, App};
+use crate::log::LogError;
 use crate::log::ingest::{Accepted, IngestError, MAX_KEY};
 use crate::project::Reject;
 use crate::query::params::flag;
@@ -140,12 +142,24 @@ fn problem(error: IngestError) -> Problem {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         }
         IngestError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+        IngestError::Log(LogError::Io { source, .. }) if is_full(&source) => {
+            tracing::error!("messages cannot be taken: {detail}");
+            Problem::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "there is no room for it on the disk of the data folder; free some and send it again",
+            )
+        }
         IngestError::Log(_) => {
             tracing::error!("messages cannot be taken: {detail}");
             Problem::busy("the journal cannot be written; the host's log tells why", RETRY_S)
         }
         _ => Problem::new(StatusCode::BAD_REQUEST, detail),
     }
+}
+
+/// Whether the medium has no room, or no more is granted.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn unknown_source(source: &str, known: &[String]) -> Problem {

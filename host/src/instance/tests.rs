@@ -13,8 +13,11 @@ use crate::child::Program;
 fn worker(then: &str) -> Result<String, Failure> {
     let folder = TempDir::new().unwrap();
     let hello = r#"{"protection":{"limits":{"given":"whole"},"no_new_privileges":{"given":"whole"},"landlock":{"given":"whole"},"system_calls":{"given":"whole"}}}"#;
+    // Who ends before it was asked has not answered.
+    let hear = "dd bs=65536 count=1 >/dev/null 2>&1";
+    let length = hello.len();
     let script =
-        format!("#!/bin/sh\nprintf '\\{:03o}\\0\\0\\0%s' '{hello}'\n{then}\n", hello.len());
+        format!("#!/bin/sh\nprintf '\\{length:03o}\\0\\0\\0%s' '{hello}'\n{hear}\n{then}\n");
     let file = folder.path().join("worker");
     std::fs::write(&file, script).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();

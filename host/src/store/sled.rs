@@ -5,6 +5,7 @@
 //! [`Store::sync`] therefore calls `fsync` on its file itself.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -123,6 +124,20 @@ pub(super) fn await_closed(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Whether the system refused, as it does on a full disk: also where sled says so a second time, without
+/// the system's number.
+fn is_refusal(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_some()
+        || matches!(
+            error.kind(),
+            ErrorKind::StorageFull
+                | ErrorKind::QuotaExceeded
+                | ErrorKind::FileTooLarge
+                | ErrorKind::ReadOnlyFilesystem
+                | ErrorKind::PermissionDenied
+        )
+}
+
 /// Runs a call into sled; a panic inside it is an error like any other.
 fn guarded<T>(
     what: &'static str,
@@ -133,7 +148,7 @@ fn guarded<T>(
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         // The system said no: the bytes may be sound, and nothing must be set aside for it.
-        Ok(Err(::sled::Error::Io(error))) if error.raw_os_error().is_some() => {
+        Ok(Err(::sled::Error::Io(error))) if is_refusal(&error) => {
             Err(StoreError::io(format!("{what} the database"))(error))
         }
         Ok(Err(error)) => Err(StoreError::Backend { what, reason: error.to_string() }),

@@ -327,7 +327,7 @@ pub(in crate::http) fn ingest(_: &Subject<'_>) -> Json {
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
         }),
     ];
-    let problems = ["400", "403", "404", "408", "413", "415", "422"];
+    let problems = ["400", "403", "404", "408", "413", "415", "422", "507"];
     let mut operation = operation("Takes messages", parameters, json!({}), &problems);
     if let Some(responses) = operation["responses"].as_object_mut() {
         let taken = one("They are durable.", "application/json", reference("Taken"));

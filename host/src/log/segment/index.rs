@@ -246,7 +246,9 @@ impl Summary {
         // Readers go by them without looking again.
         let fits = |block: &BlockEntry| {
             let end = block.first.checked_add(block.count.into());
-            block.position < self.bytes && block.first >= self.first && end <= Some(self.end)
+            block.position < self.bytes
+                && block.first >= self.first
+                && end.is_some_and(|end| end <= self.end)
         };
         let is_sound = blocks.iter().all(|block| fits(block))
             && blocks.is_sorted_by(|a, b| a.position < b.position && a.end() <= b.first);

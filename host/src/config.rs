@@ -38,6 +38,8 @@ pub struct Config {
     pub plugins: Vec<PathBuf>,
     /// Plugins that appear, change or go while a host runs are noticed by themselves.
     pub watch_plugins: bool,
+    /// Folder of dashboard files; none = `dashboards` in the data folder.
+    pub dashboards: Option<PathBuf>,
     /// Where messages come from, by name.
     pub sources: Vec<Source>,
     /// Where past messages can be had.
@@ -161,6 +163,8 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--plugins`.
     pub plugins: Vec<PathBuf>,
+    /// `--dashboards`.
+    pub dashboards: Option<PathBuf>,
     /// `--source`, each; if any is given, those configured elsewhere are not used.
     pub sources: Vec<String>,
     /// `--history`.
@@ -249,6 +253,7 @@ impl Config {
             data: layers.text(&["data"])?.unwrap_or_default().into(),
             plugins: layers.texts(&["plugins"])?.into_iter().map(PathBuf::from).collect(),
             watch_plugins: layers.boolean(&["watch_plugins"])?.unwrap_or(true),
+            dashboards: layers.text(&["dashboards"])?.map(PathBuf::from),
             sources,
             history,
             listen: layers.parsed(&["listen"], address)?.unwrap_or(([127, 0, 0, 1], 0).into()),

@@ -22,6 +22,7 @@ mod child;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboards;
 mod engine;
 pub mod fault;
 #[cfg(test)]

@@ -66,6 +66,19 @@ schemathesis() {
     venv schemathesis schemathesis==4.32.5 openapi-spec-validator==0.7.2
 }
 
+# A browser, what drives it, and what looks for faults of accessibility on a page.
+browser() {
+    packages chromium chromium-driver
+    command -v npm >/dev/null || packages npm
+    local version=4.10.3 folder="$servers/axe-core"
+    [ "$(cat "$folder/installed" 2>/dev/null)" != "$version" ] || return 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "axe-core@$version" >/dev/null && tar -xzf "axe-core-$version.tgz")
+    printf '%s' "$version" >"$folder/installed"
+}
+
+browser
 datagrepper
 fedora_messaging
 fedmsg

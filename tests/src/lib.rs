@@ -3,6 +3,8 @@
 
 #[cfg(feature = "real-servers")]
 pub mod archive;
+#[cfg(feature = "real-servers")]
+pub mod browser;
 pub mod evil;
 
 use std::io::{BufRead, BufReader, Write};

@@ -14,6 +14,12 @@ use statmill::{Host, loader, wait_for_signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The dashboards that it opens on.
+const DASHBOARDS: [(&str, &str); 2] = [
+    ("overview.json", include_str!("../dashboards/overview.json")),
+    ("durations.json", include_str!("../dashboards/durations.json")),
+];
+
 /// Runs a stream of messages through the shipped plugins and serves the answers.
 #[derive(Parser)]
 struct Args {
@@ -54,6 +60,9 @@ fn main() -> Result<()> {
     for plugin in plugins {
         builder = builder.plugin(plugin?);
     }
+    for (file, definition) in DASHBOARDS {
+        builder = builder.dashboard(file, definition);
+    }
     if args.check {
         return check::run(builder, args.seed);
     }
@@ -73,7 +82,7 @@ fn main() -> Result<()> {
         "  {stats} stats over {} days of past messages, then {} a second",
         args.days, args.rate
     );
-    println!("  try http://{address}/api/volume-by-category-1d and http://{address}/api/_status");
+    println!("  try http://{address}/stats and http://{address}/api/volume-by-category-1d");
     println!("  Ctrl-C ends it");
     wait_for_signal()?;
     host.stop();

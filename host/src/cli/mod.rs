@@ -8,6 +8,7 @@ mod check;
 mod check_plugin;
 pub(crate) mod client;
 mod commands;
+mod dashboards;
 mod export;
 mod import;
 mod letters;
@@ -59,6 +60,8 @@ enum Command {
     /// Say of every file of the plugins folders what becomes of it; have a running host look at them again, or
     /// try a quarantined stat again.
     Plugins(plugins::PluginsArgs),
+    /// Check or list the dashboards.
+    Dashboards(dashboards::DashboardsArgs),
     /// Print every setting with where it comes from, or what is wrong with it.
     CheckConfig(run::RunArgs),
     /// Count a span of time again, from the history and the journals, and print where the rows of a stat differ.
@@ -209,6 +212,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => commands::show(&args),
         Command::DeadLetters(args) => letters::dead_letters(&args),
         Command::Plugins(args) => plugins::plugins(&args),
+        Command::Dashboards(args) => dashboards::dashboards(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),

@@ -23,6 +23,9 @@ pub(super) struct RunArgs {
     /// Folder of plugins, or a single library; may be given again. `plugins` in the data folder comes last.
     #[arg(long)]
     plugins: Vec<PathBuf>,
+    /// Folder of dashboard files; default `dashboards` in the data folder.
+    #[arg(long, value_name = "FOLDER")]
+    dashboards: Option<PathBuf>,
     /// Where messages come from: `file:PATH`, `http:NAME`, `stdin:`, `demo:`, `zmq+tcp://HOST:PORT`,
     /// `amqp://HOST/VHOST?queue=NAME`, `amqps://…`; may be given again.
     #[arg(long = "source", value_name = "URL")]
@@ -65,6 +68,7 @@ impl RunArgs {
         let flags = Flags {
             data: self.data.clone(),
             plugins: self.plugins.clone(),
+            dashboards: self.dashboards.clone(),
             sources: self.sources.clone(),
             history: self.history.clone(),
             listen: self.listen.clone(),

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use crate::admin::Settled;
+use crate::dashboards::{Dashboard, Fault};
 use crate::query::status::{DeadLetterStatus, PluginReport, StatStatus};
 use crate::query::{Limits, Query, QueryError, Selection, Table};
 use crate::render::{csv, json, text};
@@ -209,6 +210,60 @@ pub(crate) fn plugins(
             report.stats.len().to_string(),
             text(&report.error),
         ]
+    })
+}
+
+/// Prints what is wrong with definitions.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub(crate) fn faults(
+    faults: &[Fault],
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if faults.is_empty() && format == OutputFormat::Table {
+        return Ok(());
+    }
+    let columns = [("file", false), ("pointer", false), ("reason", false)];
+    list(faults, columns, format, out, |fault| {
+        [fault.file.clone(), fault.pointer.clone(), fault.reason.clone()]
+    })
+}
+
+/// A dashboard as the command lists it.
+#[derive(serde::Serialize)]
+struct DashboardLine<'a> {
+    name: &'a str,
+    title: &'a str,
+    section: &'a str,
+    views: Vec<&'a str>,
+}
+
+/// Prints dashboards.
+///
+/// # Errors
+///
+/// The output is closed or full.
+pub(crate) fn dashboards(
+    dashboards: &[Dashboard],
+    format: OutputFormat,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    fn line(dashboard: &Dashboard) -> DashboardLine<'_> {
+        DashboardLine {
+            name: &dashboard.name,
+            title: &dashboard.title,
+            section: &dashboard.section,
+            views: dashboard.views.iter().map(|view| view.name.as_str()).collect(),
+        }
+    }
+    let lines: Vec<_> = dashboards.iter().map(line).collect();
+    let columns = [("name", false), ("title", false), ("section", false), ("views", false)];
+    list(&lines, columns, format, out, |line| {
+        let [name, title, section] = [line.name, line.title, line.section].map(str::to_owned);
+        [name, title, section, line.views.join(" ")]
     })
 }
 

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[Key] = &[
     with(&["data"], "\"statmill-data\""),
     with(&["plugins"], "[]"),
     with(&["watch_plugins"], "true"),
+    key(&["dashboards"]),
     key(&["history"]),
     with(&["listen"], "\"127.0.0.1:8040\""),
     with(&["checkpoint"], "\"1s\""),

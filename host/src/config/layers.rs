@@ -158,6 +158,7 @@ impl Layers {
         set("data", "--data", flags.data.as_ref().map(path));
         let plugins: Vec<Value> = flags.plugins.iter().map(path).collect();
         set("plugins", "--plugins", (!plugins.is_empty()).then_some(Value::Array(plugins)));
+        set("dashboards", "--dashboards", flags.dashboards.as_ref().map(path));
         set("history", "--history", text(&flags.history));
         set("listen", "--listen", text(&flags.listen));
         set("checkpoint", "--checkpoint", text(&flags.checkpoint));

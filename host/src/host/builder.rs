@@ -34,6 +34,7 @@ use crate::store::{Database, Tuning};
 pub struct HostBuilder {
     data: PathBuf,
     plugins: Vec<PathBuf>,
+    dashboards: Option<PathBuf>,
     child_program: Option<PathBuf>,
     trust: Trust,
     sources: Vec<SourceUrl>,
@@ -68,6 +69,7 @@ impl HostBuilder {
         Self {
             data: "statmill-data".into(),
             plugins: Vec::new(),
+            dashboards: None,
             child_program: None,
             trust: Trust::default(),
             sources: Vec::new(),
@@ -101,6 +103,9 @@ impl HostBuilder {
     pub fn config(mut self, config: &Config) -> Self {
         self.data.clone_from(&config.data);
         self.plugins.extend(config.plugins.iter().cloned());
+        if config.dashboards.is_some() {
+            self.dashboards.clone_from(&config.dashboards);
+        }
         self.sources.extend(config.sources.iter().map(|source| source.url.clone()));
         self.history.clone_from(&config.history);
         self.mappings.clone_from(&config.mappings);
@@ -174,6 +179,20 @@ impl HostBuilder {
     #[must_use]
     pub fn plugin(mut self, path: impl AsRef<Path>) -> Self {
         self.plugins.push(path.as_ref().into());
+        self
+    }
+
+    /// Folder whose `*.json` define dashboards. Default: `dashboards` in the data folder.
+    #[must_use]
+    pub fn dashboards(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.dashboards = Some(folder.into());
+        self
+    }
+
+    /// Adds a dashboard by its definition, JSON text; `file` names it where something is wrong with it.
+    #[must_use]
+    pub fn dashboard(mut self, file: &str, json: &str) -> Self {
+        self.http.dashboards.add(file, json);
         self
     }
 
@@ -355,7 +374,7 @@ impl HostBuilder {
     ///
     /// # Errors
     /// [`HostError`]. A plugin that cannot be loaded, or a stat that fails, is no error: it is in the status.
-    pub fn start(self) -> Result<Host, HostError> {
+    pub fn start(mut self) -> Result<Host, HostError> {
         let io = |what: String| move |source| HostError::Io { what, source };
         std::fs::create_dir_all(&self.data)
             .map_err(io(format!("cannot make the data folder {}", self.data.display())))?;

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 
 use super::links::Place;
 use super::negotiate::Chosen;
+use super::pages::Wish;
 use super::problem::Problem;
 use super::rows::{self, find_plain};
 use super::{Answer, App, headers, svg};
@@ -47,7 +48,12 @@ pub(super) async fn get(
     let mut query = params::parse(rest, crate::clock::now_us()).map_err(Problem::params)?;
     let asked = svg::asked(&found, &mut query)?;
     let chosen = Chosen::of(Format::Svg);
-    let etag = rows::etag(&found, &format!("badge {label:?} {colour:?} {asked:?}"), &query, chosen);
+    let etag = rows::etag(
+        &found,
+        &format!("badge {label:?} {colour:?} {asked:?}"),
+        &query,
+        (chosen, Wish::default()),
+    );
     if let Some(known) = rows::known(&app, &found, &etag, &request) {
         return Ok(known);
     }

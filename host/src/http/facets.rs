@@ -8,12 +8,13 @@ use axum::http::{HeaderMap, Uri};
 
 use super::links::Place;
 use super::negotiate::choose;
+use super::pages::Wish;
 use super::problem::Problem;
 use super::rows::{etag, find_plain, known, respond};
 use super::{Answer, App};
 use crate::query::{self, Format, params};
 
-/// Pages to read have no place for facets yet.
+/// On pages facets are what a reader can pick.
 pub(super) const FORMATS: [Format; 3] = [Format::Json, Format::Csv, Format::Ndjson];
 /// What may be counted by, in words.
 pub(super) const BY_ALLOWED: &str = "the name of a dimension";
@@ -36,7 +37,7 @@ pub(super) async fn get(
     };
     let query = params::parse(rest, crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(query.format, &request, &FORMATS)?;
-    let etag = etag(&found, &format!("/facets?by={by}"), &query, chosen);
+    let etag = etag(&found, &format!("/facets?by={by}"), &query, (chosen, Wish::default()));
     if let Some(known) = known(&app, &found, &etag, &request) {
         return Ok(known);
     }

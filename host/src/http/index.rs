@@ -1,46 +1,31 @@
-//! `GET /api/` and `GET /`: what can be asked.
+//! `GET /api/`: what can be asked.
 
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::headers::{self, pairs};
 use super::negotiate::{Chosen, choose};
+use super::pages::{self, Wish};
 use super::problem::Problem;
 use super::schema::{ModelSchema, models};
 use super::{Answer, App};
 use crate::clock::now_us;
 use crate::query::params::{self, flag};
 use crate::query::time::UtcTime;
-use crate::query::{CompleteUntil, Format, QueryError, StatState, StatView};
-use crate::render::html::{self, STYLE, StatLine, encode};
+use crate::query::{CompleteUntil, Format, StatState, StatView, edge};
+use crate::render::html::encode;
 use crate::render::json;
-use crate::store::{KeyBounds, Order};
+use crate::store::Order;
 
 /// `/api` was never a list of its own: clients find the list one slash further.
 pub(super) async fn redirect(RawQuery(raw): RawQuery) -> Response {
     let place = raw.map_or_else(|| "/api/".to_owned(), |query| format!("/api/?{query}"));
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)]).into_response()
-}
-
-/// The page a person sees first.
-pub(super) async fn home(State(app): State<Arc<App>>) -> Answer {
-    app.blocking(|app| {
-        let (page, until) = page(app);
-        let mut response = Html(page).into_response();
-        headers::complete_until(&mut response, until);
-        Ok(response)
-    })
-    .await?
-}
-
-/// The style sheet of every page.
-pub(super) async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 
 pub(super) async fn list(
@@ -64,8 +49,9 @@ pub(super) async fn list(
     }
     let chosen = choose(query.format, &request, &[Format::Json, Format::Csv, Format::Html])?;
     let callback = query.callback;
+    let wish = Wish::of(&request);
     app.blocking(move |app| {
-        let (mut body, until) = write(app, chosen, is_detailed)?;
+        let (mut body, until) = write(app, chosen, is_detailed, wish)?;
         let mut content_type = chosen.content_type;
         if let (Format::Json, Some(callback)) = (chosen.format, callback) {
             body = json::script(&callback, &body);
@@ -88,9 +74,10 @@ fn write(
     app: &App,
     chosen: Chosen,
     is_detailed: bool,
+    wish: Wish,
 ) -> Result<(Vec<u8>, CompleteUntil), Problem> {
     if chosen.format == Format::Html {
-        let (page, until) = page(app);
+        let (page, until) = pages::list(app, wish);
         return Ok((page.into_bytes(), until));
     }
     let stats = stats(app);
@@ -133,21 +120,6 @@ pub(super) fn together(stats: &[(String, StatView)]) -> CompleteUntil {
     stats.iter().map(|(_, view)| view.complete_until).reduce(CompleteUntil::and).unwrap_or_default()
 }
 
-fn page(app: &App) -> (String, CompleteUntil) {
-    let stats = stats(app);
-    let lines: Vec<_> = stats
-        .iter()
-        .map(|(ident, view)| StatLine {
-            ident: ident.clone(),
-            title: view.snapshot.manifest().title.clone(),
-            state: view.state.to_string(),
-            rows: view.snapshot.rows(0),
-            complete_until: view.complete_until,
-        })
-        .collect();
-    (html::index(&lines), together(&stats))
-}
-
 /// A stat as `?detail=1` lists it.
 #[derive(Serialize)]
 struct Detail<'a> {
@@ -183,23 +155,11 @@ impl<'a> Detail<'a> {
             state: view.state,
             version: &view.version,
             rows: view.snapshot.rows(0),
-            first: edge(view, Order::Asc)?,
-            last: edge(view, Order::Desc)?,
+            first: edge(&view.snapshot, None, Order::Asc)?.map(UtcTime),
+            last: edge(&view.snapshot, None, Order::Desc)?.map(UtcTime),
             complete_until: view.complete_until,
             models: models(view),
             links: Links { schema: format!("{path}/schema"), rows: path },
         })
-    }
-}
-
-/// The time of the first or last row of a stat's first model, where it has times.
-fn edge(view: &StatView, order: Order) -> Result<Option<UtcTime>, QueryError> {
-    use crate::query::shape::ModelShape;
-    let Some(stored) = view.snapshot.models().first() else { return Ok(None) };
-    let shape = ModelShape::new(&stored.model);
-    let row = view.snapshot.scan(0, &KeyBounds::default(), order, 0).next();
-    match row {
-        Some(row) if shape.has_time() => Ok(shape.shown_time(&row?.0)?.map(UtcTime)),
-        _ => Ok(None),
     }
 }

@@ -68,9 +68,14 @@ impl Place {
         self.with(Some(format), &["format", "callback"], None)
     }
 
-    /// The address of another page in another form.
-    pub(super) fn page_as(&self, format: Format, page: u64) -> String {
-        self.with(Some(format), &["format", "callback", "page"], Some(("page", &page.to_string())))
+    /// The same address with another query, as it stands on a page at that address.
+    pub(super) fn query(&self, without: &[&str], and: Option<(&str, &str)>) -> String {
+        let kept = self.pairs().filter(|(name, _)| !without.contains(name));
+        let pairs: Vec<_> = kept
+            .chain(and)
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        format!("?{}", pairs.join("&"))
     }
 
     fn with(&self, form: Option<Format>, without: &[&str], and: Option<(&str, &str)>) -> String {

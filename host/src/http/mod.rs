@@ -19,6 +19,7 @@ mod messages;
 pub mod metrics;
 mod negotiate;
 mod openapi;
+mod pages;
 mod problem;
 mod router;
 mod routes;
@@ -35,11 +36,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 pub use server::{HttpError, Server, Shutdown, serve};
 
 use crate::config::Tokens;
+use crate::dashboards::{Dashboards, Definitions};
 use crate::query::{Catalog, Limits};
 use problem::Problem;
 
@@ -81,6 +84,8 @@ pub struct HttpOptions {
     pub stop_time: Duration,
     /// Threads that serve connections.
     pub threads: usize,
+    /// The dashboards that are defined.
+    pub dashboards: Definitions,
     /// Where the process's own metrics are read; see [`metrics::install`].
     pub metrics: Option<metrics::Handle>,
 }
@@ -105,6 +110,7 @@ impl Default for HttpOptions {
             stall_time: Duration::from_secs(30),
             stop_time: Duration::from_secs(10),
             threads: 2,
+            dashboards: Definitions::default(),
             metrics: None,
         }
     }
@@ -118,6 +124,8 @@ struct App {
     queries: Arc<Semaphore>,
     ingests: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    /// The dashboards of the statistics there were when they were last asked for, and what tells those apart.
+    dashboards: Mutex<Option<(u64, Arc<Dashboards>)>>,
     /// One repair at a time.
     repairs: Arc<Semaphore>,
     streams: Arc<Semaphore>,

@@ -60,7 +60,7 @@ impl<'a> Subject<'a> {
 }
 
 /// The whole description.
-fn document(stats: &[(String, StatView)], app: &App) -> Json {
+pub(super) fn document(stats: &[(String, StatView)], app: &App) -> Json {
     let mut paths = Map::new();
     for route in ROUTES {
         add(&mut paths, route, route.path.to_owned(), &Subject::Any, app);

@@ -11,6 +11,13 @@ use crate::log::ingest::LineError;
 use crate::query::{ComputeError, Format, ParamError, QueryError};
 use crate::render::html::encode;
 
+/// What a problem says, for a page that says it.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+}
+
 /// An answer that is none.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
@@ -166,6 +173,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(Told { title: self.title, detail: self.detail });
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -16,7 +16,7 @@ use super::auth::{Use, check};
 use super::connections::Peer;
 use super::problem::Problem;
 use super::routes::ROUTES;
-use super::{App, headers};
+use super::{App, headers, pages};
 
 /// Everything that is answered.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -39,6 +39,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .merge(of(Some(Use::Repair)))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), pages::readable))
         .layer(middleware::from_fn(measure))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new())

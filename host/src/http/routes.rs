@@ -8,8 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 use super::auth::Use;
 use super::openapi::operations::{self as describe, Describe};
 use super::{
-    App, admin, badge, events, export, facets, index, ingest, messages, openapi, rows, schema,
-    status, views,
+    App, admin, badge, events, export, facets, index, ingest, messages, openapi, pages, rows,
+    schema, status, views,
 };
 
 /// One address.
@@ -40,9 +40,18 @@ const fn reading(
 }
 
 pub(super) const ROUTES: &[Route] = &[
-    reading("/", || get(index::home), describe::home),
+    reading("/", || get(pages::home), describe::home),
+    reading("/d/{dashboard}", || get(pages::dashboard), describe::dashboard),
+    reading("/stats", || get(pages::stats), describe::stats),
+    reading("/status", || get(pages::status), describe::status_page),
+    reading("/start", || get(pages::start), describe::start),
+    reading("/ui/view/{dashboard}/{view}", || get(pages::view), describe::view_part),
+    reading("/ui/data/{dashboard}/{view}", || get(pages::view_rows), describe::view_rows),
+    reading("/ui/bar/{dashboard}", || get(pages::bar), describe::bar_part),
+    reading("/ui/status", || get(pages::status_part), describe::status_part),
     reading("/api", || get(index::redirect), describe::redirect),
     reading("/api/", || get(index::list), describe::list),
+    reading("/api/docs", || get(pages::reference), describe::reference_page),
     reading("/api/openapi.json", || get(openapi::get), describe::openapi),
     reading("/api/events", || get(events::all), describe::all_events),
     reading("/api/_status", || get(status::status), describe::status),
@@ -88,10 +97,10 @@ pub(super) const ROUTES: &[Route] = &[
         describe: describe::ready,
     },
     Route {
-        path: crate::render::html::STYLE_PATH,
+        path: "/assets/{file}",
         method: "get",
         access: None,
-        answer: || get(index::style),
-        describe: describe::style,
+        answer: || get(pages::asset),
+        describe: describe::asset,
     },
 ];

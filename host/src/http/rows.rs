@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use super::headers;
 use super::links::Place;
 use super::negotiate::{Chosen, choose};
+use super::pages::{self, Wish};
 use super::problem::Problem;
 use super::{Answer, App, svg};
 use crate::query::{self, Format, Query, StatView, params};
-use crate::render::{csv, html, json};
+use crate::render::{csv, json};
 
 /// A stat found by the last part of a path.
 pub(super) struct Found {
@@ -62,19 +63,28 @@ pub(super) async fn get(
     let mut query =
         params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
     let chosen = choose(found.extension.or(query.format), &request, &Format::ALL)?;
+    if let Some(redirect) = pages::clean(&uri, &place) {
+        return Ok(redirect);
+    }
     // Pages hand on what they were asked, so what is said of a picture is no filter elsewhere either.
     let asked = svg::asked(&found, &mut query)?;
     if chosen.format == Format::Svg {
         return svg::answer(&app, found, query, asked, (chosen, place, &request)).await;
     }
-    let etag = etag(&found, "", &query, chosen);
+    let wish = Wish::of(&request);
+    let etag = etag(&found, &format!("{asked:?}"), &query, (chosen, wish));
     if let Some(known) = known(&app, &found, &etag, &request) {
         return Ok(known);
     }
     app.blocking(move |app| {
         let answer = query::run(&found.view.snapshot, &query, &app.options.limits)?;
         let body = match chosen.format {
-            Format::Html => Some(page(&found, &answer, &place).into_bytes()),
+            Format::Html => {
+                let (computed, zone) = (None, asked.tz.as_deref());
+                let (found, query, answer, place) = (&found, &query, &answer, &place);
+                let asked = pages::Asked { found, query, answer, place, wish, zone, computed };
+                Some(pages::rows_page(app, &asked).into_bytes())
+            }
             _ => None,
         };
         Ok(respond(app, &found, &query, chosen, &answer, &place, (&etag, &Format::ALL, body)))
@@ -173,37 +183,19 @@ fn json_body(
     }
 }
 
-fn page(found: &Found, answer: &query::Answer, place: &Place) -> String {
-    let manifest = found.view.snapshot.manifest();
-    let mut links: Vec<(&str, String)> =
-        [("JSON", Format::Json), ("CSV", Format::Csv), ("NDJSON", Format::Ndjson)]
-            .map(|(label, format)| (label, place.form(format)))
-            .to_vec();
-    if answer.page.number > 1 {
-        links.push(("Previous page", place.page_as(Format::Html, answer.page.number - 1)));
-    }
-    if answer.page.number < answer.page.count {
-        links.push(("Next page", place.page_as(Format::Html, answer.page.number + 1)));
-    }
-    let about = html::RowsPage {
-        ident: &found.ident,
-        title: &manifest.title,
-        summary: &manifest.summary,
-        complete_until: found.view.complete_until,
-        page: answer.page,
-        links: &links,
-    };
-    html::rows(&about, &answer.table)
-}
-
 /// Names what a query answers, of the rows or of `what` else of a stat: changes when the rows or the
 /// question do. Weak, for compression changes the bytes.
-pub(super) fn etag(found: &Found, what: &str, query: &Query, chosen: Chosen) -> String {
+pub(super) fn etag(
+    found: &Found,
+    what: &str,
+    query: &Query,
+    (chosen, wish): (Chosen, Wish),
+) -> String {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     (&found.ident, what, query, chosen).hash(&mut hash);
     if query.envelope || matches!(chosen.format, Format::Html | Format::Svg) {
         // These show it in their body, and it moves on while the rows stay.
-        found.view.complete_until.hash(&mut hash);
+        (found.view.complete_until, wish).hash(&mut hash);
     }
     let version = found.view.version.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "_");
     format!("W/\"{version}-{:016x}\"", hash.finish())

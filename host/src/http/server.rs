@@ -142,11 +142,14 @@ pub fn serve(
         bodies: Arc::new(Semaphore::new(ingest::places(
             options.max_ingest_bytes.max(options.max_body_bytes),
         ) as usize)),
+        dashboards: parking_lot::Mutex::default(),
         exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         repairs: Arc::new(Semaphore::new(1)),
         options,
         shutdown: shutdown.clone(),
     });
+    // What is wrong with them is said at the start.
+    drop(app.dashboards());
     let asked = shutdown.clone();
     let run = move || {
         runtime.block_on(async {

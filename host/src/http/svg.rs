@@ -7,6 +7,7 @@ use statmill_plugin_api::manifest::ModelManifest;
 
 use super::links::Place;
 use super::negotiate::Chosen;
+use super::pages::Wish;
 use super::problem::Problem;
 use super::rows::{self, Found};
 use super::{Answer, App};
@@ -52,7 +53,8 @@ pub(super) async fn answer(
 ) -> Answer {
     // Links in a picture repeat the question as it was put.
     let put: Vec<_> = place.pairs().collect();
-    let etag = rows::etag(&found, &format!("svg {asked:?} {put:?}"), &query, chosen);
+    let etag =
+        rows::etag(&found, &format!("svg {asked:?} {put:?}"), &query, (chosen, Wish::default()));
     if let Some(known) = rows::known(app, &found, &etag, request) {
         return Ok(known);
     }

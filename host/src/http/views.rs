@@ -8,14 +8,14 @@ use axum::http::{HeaderMap, Uri};
 
 use super::links::Place;
 use super::negotiate::choose;
+use super::pages::{self, Wish};
 use super::problem::Problem;
 use super::rows::{self, Found};
-use super::{Answer, App};
+use super::{Answer, App, svg};
 use crate::query::{ComputeError, Format, computed_views, params};
 use crate::render::html::encode;
 
-/// Pages to read have no place for views yet.
-pub(super) const FORMATS: [Format; 3] = [Format::Json, Format::Csv, Format::Ndjson];
+pub(super) const FORMATS: [Format; 4] = [Format::Json, Format::Csv, Format::Html, Format::Ndjson];
 
 pub(super) async fn get(
     State(app): State<Arc<App>>,
@@ -29,9 +29,16 @@ pub(super) async fn get(
     let (view, extension) = named(&found, &name)?;
     let rest = format!("/views/{}", encode(&view));
     let place = Place::new(&app, (&uri, &request), (&ident, &rest), extension, raw.as_deref());
-    let query = params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
+    let mut query =
+        params::parse(place.pairs(), crate::clock::now_us()).map_err(Problem::params)?;
+    let asked = svg::asked(&found, &mut query)?;
     let chosen = choose(extension.or(query.format), &request, &FORMATS)?;
-    let etag = rows::etag(&found, &rest, &query, chosen);
+    if let Some(redirect) = pages::clean(&uri, &place) {
+        return Ok(redirect);
+    }
+    let wish = Wish::of(&request);
+    let what = format!("{rest} {:?}", asked.tz);
+    let etag = rows::etag(&found, &what, &query, (chosen, wish));
     if let Some(known) = rows::known(&app, &found, &etag, &request) {
         return Ok(known);
     }
@@ -39,7 +46,13 @@ pub(super) async fn get(
         let detached = || ComputeError::Detached { ident: found.ident.clone() };
         let views = app.catalog.views().ok_or_else(detached)?;
         let answer = views.run(&found.view, &view, &query, &app.options.limits)?;
-        Ok(rows::respond(app, &found, &query, chosen, &answer, &place, (&etag, &FORMATS, None)))
+        let body = (chosen.format == Format::Html).then(|| {
+            let (computed, zone) = (Some(view.as_str()), asked.tz.as_deref());
+            let (found, query, answer, place) = (&found, &query, &answer, &place);
+            let asked = pages::Asked { found, query, answer, place, wish, zone, computed };
+            pages::rows_page(app, &asked).into_bytes()
+        });
+        Ok(rows::respond(app, &found, &query, chosen, &answer, &place, (&etag, &FORMATS, body)))
     })
     .await?
 }

@@ -68,7 +68,7 @@ pub(super) struct Filter {
     /// The column's place in the row.
     pub(super) column: usize,
     pub(super) operator: Operator,
-    /// One, or several for [`Operator::In`].
+    /// One, or several for [`Operator::In`] and for [`Operator::Eq`] that was asked for again.
     pub(super) values: Vec<Value>,
 }
 
@@ -183,6 +183,17 @@ impl Filter {
                 _ => false,
             },
         }
+    }
+}
+
+/// Adds a filter. Equal to one value and equal to another means one or the other: nothing could be
+/// equal to both.
+pub(super) fn add(filters: &mut Vec<Filter>, filter: Filter) {
+    let is_same =
+        |known: &&mut Filter| known.column == filter.column && known.operator == Operator::Eq;
+    match filters.iter_mut().find(is_same) {
+        Some(known) if filter.operator == Operator::Eq => known.values.extend(filter.values),
+        _ => filters.push(filter),
     }
 }
 

@@ -200,7 +200,7 @@ fn span(query: &mut Query, now_us: i64) {
 }
 
 /// Returns `value` as error texts show it: quoted, control characters escaped, cut when long.
-pub(super) fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let cut: String = value.chars().take(80).collect();
     let dots = if cut.len() < value.len() { "…" } else { "" };
     format!("{cut:?}{dots}")

@@ -166,13 +166,13 @@ fn question(model: &str, step_s: Option<u64>, query: &Query) -> u64 {
     hash.finish()
 }
 
-fn refused(param: &str, reason: String, allowed: &[&str]) -> QueryError {
+pub(super) fn refused(param: &str, reason: String, allowed: &[&str]) -> QueryError {
     let allowed = allowed.join(", ");
     QueryError::Params(vec![ParamError { param: param.to_owned(), reason, allowed }])
 }
 
 /// The columns shown and, if the query chose, their places in the whole row.
-fn projection(
+pub(super) fn projection(
     shape: &ModelShape<'_>,
     query: &Query,
 ) -> Result<(Vec<Column>, Option<Vec<usize>>), QueryError> {

@@ -93,6 +93,62 @@ pub(in crate::http) fn home(_: &Subject<'_>) -> Json {
     operation("The page a person sees first", vec![], complete(text("A page.", "text/html")), &[])
 }
 
+/// A page or a part of one.
+fn page(summary: &str, parameters: Vec<Json>, problems: &[&str]) -> Json {
+    operation(summary, parameters, complete(text("A page.", "text/html")), problems)
+}
+
+fn of_dashboard(with_view: bool) -> Vec<Json> {
+    let mut parameters = vec![path("dashboard", "name of a dashboard")];
+    if with_view {
+        parameters.push(path("view", "name of a view of it"));
+    }
+    parameters
+}
+
+pub(in crate::http) fn dashboard(_: &Subject<'_>) -> Json {
+    page("A page of views; its query says what is chosen", of_dashboard(false), &["400", "404"])
+}
+
+pub(in crate::http) fn stats(_: &Subject<'_>) -> Json {
+    page("Every statistic with its newest rows and a picture", vec![], &[])
+}
+
+pub(in crate::http) fn status_page(_: &Subject<'_>) -> Json {
+    page("What the host is doing", vec![], &[])
+}
+
+pub(in crate::http) fn start(_: &Subject<'_>) -> Json {
+    page("How to begin", vec![], &[])
+}
+
+pub(in crate::http) fn reference_page(_: &Subject<'_>) -> Json {
+    page("Every address and parameter", vec![], &[])
+}
+
+pub(in crate::http) fn view_part(_: &Subject<'_>) -> Json {
+    page("The part of a page that is a view", of_dashboard(true), &["400", "404"])
+}
+
+pub(in crate::http) fn bar_part(_: &Subject<'_>) -> Json {
+    page("The part of a page that says what is chosen", of_dashboard(false), &["400", "404"])
+}
+
+pub(in crate::http) fn status_part(_: &Subject<'_>) -> Json {
+    page("The part of the status that changes", vec![], &[])
+}
+
+pub(in crate::http) fn view_rows(_: &Subject<'_>) -> Json {
+    let answer = one("Times and values.", "application/json", json!({ "type": "object" }));
+    let problems = ["400", "404", "409", "422", "500", "504"];
+    operation(
+        "The exact values of a view over time",
+        of_dashboard(true),
+        complete(answer),
+        &problems,
+    )
+}
+
 pub(in crate::http) fn redirect(_: &Subject<'_>) -> Json {
     let mut operation = operation("Leads to the list", vec![], json!({}), &[]);
     operation["responses"] = json!({ "308": { "description": "The list is one slash further." } });
@@ -354,6 +410,8 @@ pub(in crate::http) fn ready(_: &Subject<'_>) -> Json {
     operation("Every statistic was level with its logs", vec![], answer, &[])
 }
 
-pub(in crate::http) fn style(_: &Subject<'_>) -> Json {
-    operation("The style sheet of pages", vec![], text("A style sheet.", "text/css"), &[])
+pub(in crate::http) fn asset(_: &Subject<'_>) -> Json {
+    let file = path("file", "name of a file, as pages name it");
+    let answer = text("Script, style sheet or icon of pages.", "text/css");
+    operation("What pages are made with", vec![file], answer, &["400", "404"])
 }

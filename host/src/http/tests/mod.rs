@@ -9,6 +9,7 @@ mod export;
 mod fuzz;
 mod ingest;
 mod openapi;
+mod pages;
 mod pictures;
 mod questions;
 mod security;

@@ -101,7 +101,7 @@ fn a_page_of_another_site_cannot_send_messages_without_a_token() {
 #[test]
 fn browsers_are_told_to_guess_nothing_and_load_nothing() {
     let fixture = Fixture::with_users();
-    for path in ["/", "/api/users.html", "/api/users", "/nothing", "/style.css"] {
+    for path in ["/", "/api/users.html", "/api/users", "/nothing", "/stats"] {
         let reply = fixture.get(path);
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
         let is_html = reply.header("content-type").unwrap().starts_with("text/html");

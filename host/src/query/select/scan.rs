@@ -16,7 +16,7 @@ use super::join::Join;
 use super::sorted::Sorting;
 use super::{Row, TakeRow};
 use crate::clock::now_us;
-use crate::query::filter::{Filter, narrow};
+use crate::query::filter::{Filter, add, narrow};
 use crate::query::params::{ParamError, Query};
 use crate::query::run::{Clock, Limits, QueryError};
 use crate::query::shape::{KeyTime, ModelShape};
@@ -52,7 +52,7 @@ impl<'a> Scan<'a> {
         let (mut filters, mut errors) = (Vec::new(), Vec::new());
         for condition in &query.conditions {
             match condition.bind(shape.columns(), now_us) {
-                Ok(filter) => filters.push(filter),
+                Ok(filter) => add(&mut filters, filter),
                 Err(error) => errors.push(error),
             }
         }

@@ -93,11 +93,18 @@ pub(super) struct Canvas {
     pub(super) palette: &'static Palette,
     width: f64,
     height: f64,
+    /// It will be part of a page, whose script asks where its axes are.
+    in_page: bool,
 }
 
 impl Canvas {
     pub(super) fn new(palette: &'static Palette, width: f64, height: f64) -> Self {
-        Self { out: String::new(), palette, width, height }
+        Self { out: String::new(), palette, width, height, in_page: false }
+    }
+
+    /// The same as part of a page.
+    pub(super) fn in_page(self) -> Self {
+        Self { in_page: true, ..self }
     }
 
     /// Appends markup that holds nothing from outside.
@@ -315,6 +322,25 @@ impl Canvas {
             self.out,
             "<path class=\"{class}\" d=\"{}\" fill=\"none\" stroke=\"{colour}\"/>",
             path.data()
+        );
+    }
+
+    /// Says which part of the picture stands for which range of its axis: what a page needs to tell the value
+    /// under a pointer.
+    pub(super) fn plane(&mut self, area: &Area, range: (f64, f64)) {
+        if !self.in_page {
+            return;
+        }
+        let _ = write!(
+            self.out,
+            "<rect class=\"plane\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" \
+             data-from=\"{}\" data-to=\"{}\"/>",
+            Px(area.left),
+            Px(area.top),
+            Px(area.width()),
+            Px(area.height()),
+            range.0,
+            range.1
         );
     }
 

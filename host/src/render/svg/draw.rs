@@ -16,7 +16,7 @@ pub(super) const FONTS: &str =
 #[must_use]
 pub fn inline(chart: &Chart) -> String {
     let (width, height) = (f64::from(chart.size.width()), f64::from(chart.size.height()));
-    let mut canvas = Canvas::new(&LIGHT, width, height);
+    let mut canvas = Canvas::new(&LIGHT, width, height).in_page();
     open(&mut canvas, chart, false);
     plot(
         &mut canvas,

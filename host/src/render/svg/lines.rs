@@ -44,6 +44,7 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, lines: &Lines, zone: &Ti
     // Half the width of a line would be outside at the right.
     area.right -= 2.0;
     let x = axis::horizontal(canvas, &area, &lines.x, range, zone);
+    canvas.plane(&area, range);
     match (&stack, lines.form) {
         (Some(stack), Form::Columns { width }) => {
             columns(canvas, &Plane { lines, zone, x: &x, y: &y }, stack, &chosen.series, width);

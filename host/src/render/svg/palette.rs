@@ -212,4 +212,18 @@ mod tests {
             assert!(light.is_sorted() || light.iter().rev().is_sorted(), "{light:?}");
         }
     }
+
+    #[test]
+    fn pages_have_the_same_colours() {
+        let sheet = crate::render::html::assets::STYLE.body;
+        let series = LIGHT.series.iter().zip(&DARK.series).enumerate();
+        for (place, (light, dark)) in series {
+            let rule = format!(".s{place} {{ color: light-dark({light}, {dark}); }}");
+            assert!(sheet.contains(&rule), "{rule}");
+        }
+        for (place, (light, dark)) in LIGHT.scale.iter().zip(&DARK.scale).enumerate() {
+            let rule = format!(".q{place} {{ color: light-dark({light}, {dark}); }}");
+            assert!(sheet.contains(&rule), "{rule}");
+        }
+    }
 }

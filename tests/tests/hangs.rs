@@ -14,6 +14,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
 /// By the clock it is twenty times as long.
 const DEADLINE: &str = "stat_limits.deadline = \"300ms\"\n";
 
+/// For what ends, however slow the machine is.
+const PATIENT: &str = "stat_limits.deadline = \"10m\"\n";
+
 fn wish(what: &str) -> String {
     format!("{{\"topic\":\"a.b\",\"timestamp\":1500000000,\"do\":\"{what}\"}}\n")
 }
@@ -53,14 +56,18 @@ fn wait_for(host: &Running, idents: &[&str], messages: u64) {
     });
 }
 
-/// Runs the program once over messages with one that wishes `what`, judges by `check` how it ended, and
-/// answers with the data folder and what it said.
-fn run_with(what: &str, check: impl Fn(&str, &[&str]) -> String) -> (TempDir, String) {
+/// Runs the program once with `config` over messages with one that wishes `what`, judges by `check` how it
+/// ended, and answers with the data folder and what it said.
+fn run_with(
+    what: &str,
+    config: &str,
+    check: impl Fn(&str, &[&str]) -> String,
+) -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
     let text = ndjson(0..2000) + &wish(what) + &ndjson(2000..4000);
     let messages = write(folder.path(), "messages.ndjson", &text);
     let (data, plugins) = (folder.path().join("data"), plugins(&["odd-plugin", "statmill-volume"]));
-    let config = write(folder.path(), "statmill.toml", DEADLINE);
+    let config = write(folder.path(), "statmill.toml", config);
     let said = check(
         PROGRAM,
         &[
@@ -86,14 +93,14 @@ fn run_with(what: &str, check: impl Fn(&str, &[&str]) -> String) -> (TempDir, St
 
 /// Runs the program once over messages of which one hangs `odd`, and answers what it said.
 fn hang_once(what: &str) -> String {
-    let (folder, said) = run_with(what, failure);
+    let (folder, said) = run_with(what, DEADLINE, failure);
     assert!(show(&folder.path().join("data"), "odd") <= 2000);
     said
 }
 
 #[test]
 fn a_message_that_makes_a_million_rows_is_passed_over_with_the_number() {
-    let (folder, said) = run_with("flood", failure);
+    let (folder, said) = run_with("flood", PATIENT, failure);
     let reason = "it holds 1000000 rows between two commits, more than the 500000 that \
                   stat_limits.checkpoint_rows allows";
     assert!(said.contains("odd-flood passed over what its plugin cannot fold: 1 of"), "{said}");
@@ -103,7 +110,7 @@ fn a_message_that_makes_a_million_rows_is_passed_over_with_the_number() {
 
 #[test]
 fn a_row_that_is_too_large_stops_its_stat_with_the_number_and_nothing_of_it_is_committed() {
-    let (folder, said) = run_with("fat", failure);
+    let (folder, said) = run_with("fat", PATIENT, failure);
     let reason = "bytes in one row, more than the 1048576 that stat_limits.row_bytes allows";
     assert!(said.contains("odd-flood is quarantined"), "{said}");
     assert!(said.contains(reason), "{said}");
@@ -152,7 +159,7 @@ fn a_host_with_a_thread_given_up_goes_on_says_so_and_ends_when_asked() {
 #[test]
 fn a_host_that_is_asked_to_end_while_a_stat_hangs_ends() {
     let folder = TempDir::new().unwrap();
-    let (data, plugins) = (folder.path().join("data"), plugins(&["odd-plugin", "statmill-volume"]));
+    let plugins = plugins(&["odd-plugin", "statmill-volume"]);
     let host = start_one_worker(folder.path(), plugins.path(), DEADLINE);
     send(&host, &ndjson(0..500));
     wait_for(&host, &["volume-1d", "odd"], 500);
@@ -219,7 +226,7 @@ fn a_slow_stat_that_reads_files_to_their_end_counts_everything() {
         .source(&format!("file:{}", messages.display()))
         .unwrap()
         .stat_config("odd-slow", &config)
-        .stat_limits(StatLimits { deadline: Duration::from_secs(60) })
+        .stat_limits(StatLimits { deadline: Duration::from_secs(60), ..StatLimits::default() })
         .threads(1)
         .once()
         .start()

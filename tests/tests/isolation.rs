@@ -129,7 +129,10 @@ fn workers_killed_at_any_moment_leave_every_row_exact() {
         });
         wait_until(|| match workers(host.pid()) {
             workers if workers.is_empty() => Err("no worker".to_owned()),
-            workers => Ok(kill(workers[turn * 7 % workers.len()])),
+            workers => {
+                kill(workers[turn * 7 % workers.len()]);
+                Ok(())
+            }
         });
     }
     wait_until(|| if level(&host) { Ok(()) } else { Err(host.status().to_string()) });
@@ -216,7 +219,8 @@ fn a_plugin_that_took_the_host_down_when_it_was_mapped_gets_a_process() {
     let verdict = verdict.unwrap();
     let kept: Value = serde_json::from_slice(&std::fs::read(&verdict).unwrap()).unwrap();
     let marker = verdict.to_str().unwrap().replace(".verdict.json", ".loading");
-    std::fs::write(marker, json!({ "host": kept["host"], "at_us": 1 }).to_string()).unwrap();
+    std::fs::write(marker, json!({ "host": kept["host"], "at_us": 1, "times": 2 }).to_string())
+        .unwrap();
     write(folder.path(), "messages.ndjson", &ndjson(0..3000));
 
     let mut arguments = arguments(folder.path(), "in-process", plugins.path(), "in-process");
@@ -237,13 +241,14 @@ fn a_plugin_that_took_the_host_down_when_it_was_mapped_gets_a_process() {
 
 #[test]
 fn no_worker_outlives_its_host() {
+    const STATS: usize = 5;
     let folder = TempDir::new().unwrap();
     write(folder.path(), "messages.ndjson", &message(0));
     let plugins = plugins(&["odd-plugin"]);
     for cut in [true, false] {
         let host = follow(folder.path(), plugins.path());
         let workers = wait_until(|| match workers(host.pid()) {
-            workers if workers.len() == 3 => Ok(workers),
+            workers if workers.len() == STATS => Ok(workers),
             workers => Err(format!("{workers:?}")),
         });
         let plugin = &host.status()["plugins"][0];

@@ -206,14 +206,15 @@ fn what_a_shorter_history_gives_once_more_is_not_counted_beside_the_kept_rows() 
         assert_eq!(post.send(ndjson(messages)).unwrap().status(), 202);
     };
     std::fs::write(path("history.ndjson"), ndjson(0..4_000)).unwrap();
-    let running = begin(&plugins(&["odd-plugin"]));
+    let (before, after) = (plugins(&["odd-plugin"]), plugins(&["odd-plugin-next"]));
+    let running = begin(&before);
     send(&running, 4_000..12_000);
     stop_when_level(running, 12_000);
     let old = rows(data.as_ref(), "odd-hourly");
 
     std::fs::remove_dir_all(path("data/fills")).unwrap();
     std::fs::write(path("history.ndjson"), ndjson(3_000..4_000)).unwrap();
-    let running = begin(&plugins(&["odd-plugin-next"]));
+    let running = begin(&after);
     stop_when_level(running, 1_000 + 8_000);
     let kept = |time: &str| time < "2017-07-15T00:00:00Z";
     let expected: Rows = old

@@ -91,7 +91,7 @@ fn a_computed_view_answers_like_rows_do() {
     let csv = fixture.get("/api/activity-users/views/share.csv?username=user-4");
     assert_eq!(csv.body, "username,count,percent\nuser-4,100,100.0");
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
-    assert_eq!(fixture.get("/api/activity-users/views/share.html").problem().0, 406);
+    assert_eq!(fixture.get("/api/activity-users/views/share.svg").problem().0, 406);
     let views = &fixture.get("/api/activity-users/schema").json()["views"];
     assert_eq!(views[0]["href"], "/api/activity-users/views/share");
 

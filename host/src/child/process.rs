@@ -56,6 +56,8 @@ pub(crate) fn start(
         .args([MARK, role.word(), &orders])
         .arg0("statmill")
         .env_clear()
+        // mimalloc reserves address space; made writable at once it would count as memory.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -173,9 +173,9 @@ pub(super) fn run(work: &Receiver<CommitWork>, log_name: impl Fn(LogId) -> Strin
     for item in work {
         match item {
             CommitWork::Commit(commit, _room) => {
-                let stat = Arc::clone(&commit.stat);
+                let (stat, epoch) = (Arc::clone(&commit.stat), commit.epoch);
                 if let Err(reason) = apply(*commit, &log_name) {
-                    stat.fault(Fault::Commit(reason));
+                    stat.fault(epoch, Fault::Commit(reason));
                 }
             }
             CommitWork::Barrier(done) => {

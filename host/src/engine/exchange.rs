@@ -3,12 +3,14 @@
 //! An engine that is to be replaced commits all that it has folded, then gives away its stores with all
 //! who read them, and the logs. The next one goes on at the committed positions.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::stat::StatShared;
-use super::{BTreeMap, Engine, EngineError, LogInput, Projection, StatStore, wanted_fields};
+use super::{Engine, EngineError, LogInput, wanted_fields};
 use crate::loader::Loaded;
-use crate::project::Mapping;
+use crate::project::{Mapping, Projection};
+use crate::store::StatStore;
 
 /// What an engine leaves to the next one.
 pub(crate) struct HandedOver {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::commit::raise_floors;
 use super::reach::{Gone, gone, gone_from_start};
-use super::stat::{Fault, StatShared};
+use super::stat::StatShared;
 use super::{Shared, complete_at_rest, rebuild, resume};
 use crate::clock::now_us;
 use crate::log::Log;
@@ -18,7 +18,7 @@ pub(super) fn report_damage(shared: &Shared) {
         if let Some(reason) = stat.damage()
             && !stat.damage_reported.swap(true, Ordering::AcqRel)
         {
-            stat.fault(Fault::Damaged(reason));
+            stat.damaged(reason);
         }
     }
 }

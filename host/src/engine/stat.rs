@@ -129,6 +129,13 @@ pub(super) struct Health {
     pub(super) failing: Option<(Stretch, u32)>,
 }
 
+impl Health {
+    /// Where some message cannot be folded: once may be chance, what fails twice is looked for.
+    pub(super) fn suspect(&self) -> Option<Stretch> {
+        self.failing.as_ref().filter(|(_, times)| *times >= 2).map(|(at, _)| at.clone())
+    }
+}
+
 /// Some of the messages of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
@@ -211,10 +218,25 @@ impl StatShared {
         self.served.read().snapshot()
     }
 
-    /// Ends this life of the stat and reports why; the supervisor decides what follows.
-    pub(super) fn fault(&self, fault: Fault) {
+    /// Ends the life `epoch` of the stat and reports why; the supervisor decides what follows. What
+    /// comes of a life that is over already is nobody's business.
+    pub(super) fn fault(&self, epoch: u64, fault: Fault) {
+        let ends =
+            self.epoch.compare_exchange(epoch, epoch + 1, Ordering::SeqCst, Ordering::SeqCst);
+        if ends.is_ok() {
+            self.controls.tell(Control::Fault { stat: self.index, fault });
+        }
+    }
+
+    /// Ends the life of the stat, whichever it is: its rows are damaged.
+    pub(super) fn damaged(&self, reason: String) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.controls.tell(Control::Fault { stat: self.index, fault });
+        self.controls.tell(Control::Fault { stat: self.index, fault: Fault::Damaged(reason) });
+    }
+
+    /// See [`Health::suspect`].
+    pub(super) fn suspect(&self) -> Option<Stretch> {
+        self.health.lock().suspect()
     }
 
     pub(super) fn set_state(&self, state: StatState, reason: impl Into<String>) {

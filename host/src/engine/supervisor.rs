@@ -152,11 +152,8 @@ fn handle(
             Some((before, times)) if before.meets(&at) => (at, times + 1),
             _ => (at, 1),
         });
-        let (suspect, times) = match &health.failing {
-            // Once may be chance; what fails twice is looked for.
-            Some((at, times @ 2..)) => (Some(at.clone()), *times),
-            _ => (None, 0),
-        };
+        let suspect = health.suspect();
+        let times = health.failing.as_ref().map_or(0, |(_, times)| *times);
         let are_too_many = health.recent.1 > MOST_AN_HOUR;
         (health.failures.max(times), health.kills, suspect, are_too_many)
     };
@@ -215,7 +212,8 @@ fn take_over(
                 let culprit = &shared.stats[culprit].ident;
                 let reason = format!("the thread that it shared with {culprit} was given up");
                 stat.set_state(StatState::Replaying, reason);
-                restart(shared, context, stat, None);
+                let suspect = stat.suspect();
+                restart(shared, context, stat, suspect);
             }
         }
     }
@@ -253,7 +251,8 @@ fn set_apart(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>
     context.workers[before].send(Work::Drop { stat: stat.index });
     stat.worker.store(own, Ordering::Release);
     stat.set_state(StatState::Lagging, SLOW);
-    restart(shared, context, stat, None);
+    let suspect = stat.suspect();
+    restart(shared, context, stat, suspect);
 }
 
 /// Feeds on a stat that the live lane of a log has left behind.

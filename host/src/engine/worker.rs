@@ -136,7 +136,7 @@ fn serve(desk: &Desk, stats: &mut HashMap<usize, Running>) -> Result<(), GivenUp
                     Ok(running) => drop(stats.insert(index, Running { suspect, ..running })),
                     Err((stat, reason)) => {
                         desk.calls.check()?;
-                        stat.fault(Fault::Create(reason));
+                        stat.fault(epoch, Fault::Create(reason));
                     }
                 }
             }
@@ -197,9 +197,9 @@ fn fail(
     fault: Fault,
 ) -> Result<(), GivenUp> {
     desk.calls.check()?;
-    if let Some(Running { shared, instance, .. }) = stats.remove(&index) {
+    if let Some(Running { shared, epoch, instance, .. }) = stats.remove(&index) {
         // Before its instance, which may hang: then there is nobody left to report it.
-        shared.fault(fault);
+        shared.fault(epoch, fault);
         drop(instance);
     }
     desk.calls.check()

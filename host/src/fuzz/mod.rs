@@ -49,7 +49,7 @@ pub(crate) struct Target<'a> {
     /// Changes an input in its own form, most of the time; else its bytes are changed.
     pub(crate) change: Option<Change<'a>>,
     /// Makes what was changed believable again, such as check sums; done to most inputs.
-    pub(crate) mend: &'a dyn Fn(&mut Vec<u8>),
+    pub(crate) mend: &'a dyn Fn(&mut [u8]),
     /// Reads an input.
     pub(crate) judge: &'a dyn Fn(&[u8]) -> Verdict,
 }
@@ -57,7 +57,8 @@ pub(crate) struct Target<'a> {
 /// Fuzzes `target`; panics with the smallest input that is still judged wrong, base 16. Every seed must
 /// have one of the outcomes `expected`, and inputs must have had others besides: else nothing was tested.
 pub(crate) fn run(target: &Target<'_>, expected: &[&str]) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let number =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seed = number("STATMILL_FUZZ_SEED").unwrap_or(1);
     let time = number("STATMILL_FUZZ_SECONDS").map(Duration::from_secs);
     let mut tally = Tally::default();

@@ -1,6 +1,7 @@
 //! How a host shall run, and its start.
 
 mod audit;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -17,9 +18,8 @@ use crate::catalog::RunningCatalog;
 use crate::config::{Config, Keep};
 use crate::engine::{Engine, EngineOptions};
 use crate::http::{self, HttpOptions};
-use crate::instance::Instance;
 use crate::limits::StatLimits;
-use crate::loader::{self, Isolation, Isolations, LoadOptions, Loaded, Plugin, Trust};
+use crate::loader::{Isolation, Isolations, Trust};
 use crate::log::ingest::IngestLimits;
 use crate::log::journal::JournalOptions;
 use crate::log::segment::{Retention, SegmentOptions};
@@ -141,15 +141,6 @@ impl HostBuilder {
         self
     }
 
-    /// Takes of a configuration where plugins are and how stats are set, in place of what an earlier one said.
-    pub(super) fn take_stats(&mut self, config: &Config) {
-        self.plugins.clone_from(&config.plugins);
-        self.disabled.clear();
-        self.backlogs.clear();
-        self.stat_config.clear();
-        self.set_stats(config);
-    }
-
     fn set_stats(&mut self, config: &Config) {
         self.trust.clone_from(&config.vetting);
         self.stat_config.extend(config.stat_configs());
@@ -161,11 +152,6 @@ impl HostBuilder {
                 self.backlogs.insert(ident.clone(), backlog);
             }
         }
-    }
-
-    /// Whether another builder says the same of stats.
-    pub(super) fn has_same_stats(&self, other: &Self) -> bool {
-        self.backlogs == other.backlogs && self.stat_config == other.stat_config
     }
 
     /// Folder of the store, the journals and the copies of plugins. Default: `statmill-data`.
@@ -413,6 +399,8 @@ impl HostBuilder {
         let engine = Engine::start(Arc::clone(&database), &mut stats, &loaded, inputs, options)?;
         let catalog = Arc::new(RunningCatalog::new(&engine, &stats, &loaded, sources.sinks())?);
         let (limits, once) = (self.http.limits.clone(), self.once);
+        let folder = self.dashboards.clone().unwrap_or_else(|| self.data.join("dashboards"));
+        self.http.dashboards.read(&folder);
         let http = match &self.listen {
             None => None,
             Some(address) => Some(listen(address, &catalog, self.http.clone())?),
@@ -434,32 +422,6 @@ impl HostBuilder {
         Ok(Host { running, http, folders, limits, once })
     }
 
-    /// The plugins that are there.
-    pub(super) fn load(&self) -> Loaded {
-        let options = self.load_options(&self.data.join("plugin-copies"));
-        loader::load_folders(&self.plugin_folders(), &options)
-    }
-
-    /// Changes what is loaded as the settings of stats say.
-    pub(super) fn adjust(&self, loaded: &mut Loaded) {
-        loaded.stats.retain(|(_, stat)| !self.disabled.contains(&stat.ident));
-        for (_, stat) in &mut loaded.stats {
-            if let Some(backlog) = self.backlogs.get(&stat.ident) {
-                stat.backlog_delta_s = Some(backlog.as_secs());
-            }
-        }
-    }
-
-    /// Why a plugin is not to begin, if there is a reason: one of its stats makes no instance.
-    pub(super) fn refusal(&self, plugin: &Plugin) -> Option<String> {
-        let stats = plugin.manifest.stats.iter().map(|stat| &stat.ident);
-        stats.filter(|ident| !self.disabled.contains(ident)).find_map(|ident| {
-            let config = self.stat_config.get(ident).map_or("{}", String::as_str);
-            let made = Instance::create(plugin, ident, config);
-            made.err().map(|failure| format!("stat {ident:?} does not begin: {failure}"))
-        })
-    }
-
     /// Whether journals are kept as long as the longest model that reads them.
     pub(super) fn keeps_for_models(&self) -> bool {
         self.journal.retention.age_us.is_none()
@@ -479,25 +441,6 @@ impl HostBuilder {
             history: self.history.is_some(),
             watchers: Arc::clone(&self.watchers),
         }
-    }
-
-    fn load_options(&self, copies: &Path) -> LoadOptions {
-        LoadOptions {
-            copies: copies.into(),
-            child_program: self.child_program.clone(),
-            configs: self.stat_config.clone(),
-            trust: self.trust.clone(),
-            isolations: Isolations {
-                deadline: self.stat_limits.deadline,
-                ..self.isolations.clone()
-            },
-        }
-    }
-
-    /// Those that were named, then `plugins` in the data folder, where there is one.
-    fn plugin_folders(&self) -> Vec<PathBuf> {
-        let default = Some(self.data.join("plugins")).filter(|folder| folder.is_dir());
-        self.plugins.iter().cloned().chain(default).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use statmill_plugin_api::aggregate;
 use statmill_plugin_api::manifest::StatManifest;
 
 use crate::project::{Mapping, Projection};
+use crate::query::shape::ModelShape;
 
 /// A manifest is hostile input: what later code relies on is checked here.
 pub(crate) fn check(stat: &StatManifest) -> Result<(), String> {
@@ -53,14 +54,18 @@ pub(crate) fn check(stat: &StatManifest) -> Result<(), String> {
             aggregate::validate(measure)
                 .map_err(|error| format!("model {:?}: {error}", model.name))?;
         }
+        let dimensions = model.dimensions.iter().map(|dimension| &dimension.name);
+        let measures = model.measures.iter().map(|measure| &measure.name);
+        if dimensions.chain(measures).any(String::is_empty) {
+            return Err(format!("model {:?}: a column has no name", model.name));
+        }
+        // A measure may read as several columns, and a window is one as well.
         let mut columns = HashSet::new();
-        let dimensions = model.dimensions.iter().map(|d| d.name.as_str());
-        let measures = model.measures.iter().map(|m| m.name.as_str());
-        for name in dimensions.chain(measures) {
-            if name.is_empty() || !columns.insert(name) {
+        for column in ModelShape::new(model).columns() {
+            if !columns.insert(column.name.clone()) {
                 return Err(format!(
-                    "model {:?}: column name {name:?} is empty or used twice",
-                    model.name
+                    "model {:?}: two columns are called {:?}",
+                    model.name, column.name
                 ));
             }
         }

@@ -275,7 +275,9 @@ fn moved_out(file: &Path, private: &Path, options: &LoadOptions) -> bool {
         let at = UtcTime(at_us);
         tracing::warn!(
             path = %file.display(),
-            "the host ended while this plugin was mapped, {at}: it gets a process of its own"
+            "the host ended twice while this plugin was mapped, last at {at}: it gets a process of its own; \
+             to have it mapped again remove {}",
+            verdicts::file(private).display()
         );
     }
     there_is_one

@@ -42,7 +42,12 @@ impl SledStore {
             .path(folder)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        let db = guarded("open", || config.open())?;
+        let db = guarded("open", || config.open()).map_err(|error| match error {
+            StoreError::Io { source, .. } => {
+                StoreError::Io { what: format!("open the database in {folder:?}"), source }
+            }
+            other => other,
+        })?;
         let path = folder.join("db");
         let file = File::open(&path).map_err(StoreError::io(format!("open {path:?}")))?;
         Ok(Self { db, file })

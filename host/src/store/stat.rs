@@ -76,6 +76,9 @@ impl StatStore {
             get_json(&*tree, name, b"w")?.unwrap_or_default();
         let (mut layout, layout_parts): (Layout, u32) =
             get_json(&*tree, name, b"l")?.unwrap_or_default();
+        if layout.frozen_end > layout.next_delta {
+            return Err(StoreError::damaged(name, "it has folded deltas that never were"));
+        }
         record.floors_us.resize(models.len(), None);
         let (record, manifest) = (Arc::new(record), Arc::new(manifest));
         let pages = Pages::new(tree.clone(), name, cache.clone());

@@ -1,9 +1,17 @@
 //! The next version of the odd stats, so that their rows are rebuilt.
 //!
 //! Input: nothing but the topic. Models: `by_topic` and `by_hour` as before, with another fold: twice the
-//! messages; `by_day` has other measures.
+//! messages; `by_day` has other measures. The other stats are as they were.
+
+#[path = "../../odd-plugin/src/flood.rs"]
+mod flood;
+#[path = "../../odd-plugin/src/slow.rs"]
+mod slow;
 
 use statmill_plugin_api::prelude::*;
+
+use self::flood::Flood;
+use self::slow::Slow;
 
 /// Twice the messages per topic.
 #[derive(Models, Default)]
@@ -74,4 +82,4 @@ impl Stat for Daily {
     }
 }
 
-export_plugin!(Odd, Hourly, Daily);
+export_plugin!(Odd, Slow, Flood, Hourly, Daily);

@@ -9,11 +9,14 @@
 //! messages per day.
 //! Views of `odd`: each goes wrong in the way that it is named after.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod flood;
+mod slow;
 
 use statmill_plugin_api::prelude::*;
-use statmill_plugin_api::serde_json::{self, Value as Json, json};
+use statmill_plugin_api::serde_json::{Value as Json, json};
+
+use self::flood::Flood;
+use self::slow::Slow;
 
 fields! {
     /// What is read of each message.
@@ -84,73 +87,6 @@ impl Stat for Odd {
                     }
                     self.by_topic.at(&message, (message.topic_sym(),)).add((1,));
                 }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Messages per topic, slowly.
-#[derive(Models, Default)]
-pub struct Slow {
-    #[model(dimensions = ["topic"], measures = ["count"])]
-    by_topic: Rollup<(Sym,), (Count,)>,
-    /// As long as this file is there.
-    slow_while: Option<PathBuf>,
-    /// It computes instead of sleeping.
-    burns: bool,
-}
-
-/// What it takes for a message.
-const SLOW: Duration = Duration::from_millis(2);
-
-impl Stat for Slow {
-    const INFO: StatInfo =
-        StatInfo { ident: "odd-slow", title: "Messages per topic, slowly", ..StatInfo::DEFAULT };
-
-    fn configure(&mut self, config: &str) -> Result<(), PluginError> {
-        let config: Json = serde_json::from_str(config)?;
-        self.slow_while = config["slow_while"].as_str().map(PathBuf::from);
-        self.burns = config["burns"] == true;
-        Ok(())
-    }
-
-    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
-        for message in batch.messages() {
-            if self.slow_while.as_ref().is_some_and(|file| file.exists()) {
-                let until = Instant::now() + SLOW;
-                while Instant::now() < until {
-                    if !self.burns {
-                        std::thread::sleep(SLOW);
-                    }
-                }
-            }
-            self.by_topic.at(&message, (message.topic_sym(),)).add((1,));
-        }
-        Ok(())
-    }
-}
-
-/// Messages by number and text, of some far too many or too large.
-#[derive(Models, Default)]
-pub struct Flood {
-    #[model(dimensions = ["number", "text"], measures = ["count"])]
-    by_number: Rollup<(i64, Text), (Count,)>,
-}
-
-impl Stat for Flood {
-    const INFO: StatInfo =
-        StatInfo { ident: "odd-flood", title: "Far too many rows", ..StatInfo::DEFAULT };
-    const FIELDS: Fields = Event::FIELDS;
-
-    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
-        for message in batch.rows::<Event>() {
-            let rows = if message.wish() == Some("flood") { 1_000_000 } else { 1 };
-            for number in 0..rows {
-                self.by_number.at(&message, (number, "")).add((1,));
-            }
-            if message.wish() == Some("fat") {
-                self.by_number.at(&message, (0, &"x".repeat(2 << 20))).add((1,));
             }
         }
         Ok(())

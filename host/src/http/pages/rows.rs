@@ -14,7 +14,7 @@ use crate::http::links::Place;
 use crate::http::rows::Found;
 use crate::query::shape::ModelShape;
 use crate::query::{Answer, Column, Format, Order, Query, StatState, computed_views};
-use crate::render::html::{self, Drawn, Field, RowsPage, When, card, encode};
+use crate::render::html::{self, Drawn, Field, RowsPage, Sorted, When, card, encode};
 
 /// What a page answers.
 pub(in crate::http) struct Asked<'a> {
@@ -130,7 +130,7 @@ fn picture(app: &App, dashboard: &Dashboard, view: &View, state: &State, when: &
 }
 
 /// Where rows are ordered by a column, and whether they are.
-fn sort(query: &Query, place: &Place, column: &Column) -> Option<(String, Option<&'static str>)> {
+fn sort(query: &Query, place: &Place, column: &Column) -> Option<Sorted> {
     if column.kind == ValueKind::Json {
         return None;
     }

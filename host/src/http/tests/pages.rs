@@ -51,7 +51,7 @@ const LINKED: &str = r#"{
 }"#;
 
 /// The values of an attribute in markup, unescaped.
-fn attributes<'a>(text: &'a str, name: &str) -> Vec<String> {
+fn attributes(text: &str, name: &str) -> Vec<String> {
     let wanted = format!(" {name}=\"");
     let mut found = Vec::new();
     let mut rest = text;

@@ -93,7 +93,7 @@ fn segment() -> Vec<u8> {
 }
 
 /// Makes the check sums of blocks right, wherever some begin.
-fn mend_segment(input: &mut Vec<u8>) {
+fn mend_segment(input: &mut [u8]) {
     let sync = Header::sync(MARK);
     let places: Vec<usize> = memchr::memmem::find_iter(input, &sync).collect();
     for at in places {
@@ -168,7 +168,7 @@ fn kept_in_sidecar(path: &Path, index: &Index, last: bool) -> Result<(), String>
 const HEAD: usize = 88 + 7 * 12;
 
 /// Makes the check sums of a sidecar right.
-fn mend_sidecar(input: &mut Vec<u8>) {
+fn mend_sidecar(input: &mut [u8]) {
     if input.len() < HEAD + 4 {
         return;
     }

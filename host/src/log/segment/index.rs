@@ -250,7 +250,7 @@ impl Summary {
                 && block.first >= self.first
                 && end.is_some_and(|end| end <= self.end)
         };
-        let is_sound = blocks.iter().all(|block| fits(block))
+        let is_sound = blocks.iter().all(fits)
             && blocks.is_sorted_by(|a, b| a.position < b.position && a.end() <= b.first);
         if is_sound { Ok(blocks) } else { Err(invalid()) }
     }

@@ -32,7 +32,7 @@ pub fn start(base: &str, ident: Option<&str>) -> Markup {
         p { "Choose a line, a bar or a row on a dashboard: the other views follow. The address keeps the choice, so that it
             can be sent to others. Shift adds a value, Esc clears all, dragging over a line chart chooses a range of time." }
         h2 { "Add a statistic" }
-        p { "A plugin is a shared library in the plugins folder. It appears here, with a picture, after a restart; it
+        p { "A plugin is a shared library in the plugins folder. It appears here, with a picture, at once; it
             fills itself from the past. Dashboards are JSON files in the dashboards folder." }
         h2 { "See what the host is doing" }
         p { a href="/status" { "The status" } " has states, lag, errors, sources and fills." }

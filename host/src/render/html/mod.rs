@@ -21,7 +21,7 @@ pub use self::bar::{Picker, bar};
 pub use self::card::{Drawn, card, content, empty_card};
 pub use self::docs::{reference, start};
 pub use self::page::{Entry, Group, Nav, Page, Theme, error, page};
-pub use self::rows::{Field, RowsPage, rows};
+pub use self::rows::{Field, RowsPage, Sorted, rows};
 pub use self::stats::{StatLine, StatPanel, index, stats};
 pub use self::status::{StatusPage, status};
 pub use self::table::{CellLink, When, table};

@@ -40,8 +40,11 @@ pub struct RowsPage<'a> {
     pub views: Vec<(String, String)>,
     /// Where a table is ordered by a column, for those that it can be ordered by; ascending, descending, and
     /// which of them it is.
-    pub sort: &'a dyn Fn(&Column) -> Option<(String, Option<&'static str>)>,
+    pub sort: &'a dyn Fn(&Column) -> Option<Sorted>,
 }
+
+/// Where rows are ordered by a column, and how they are if they are.
+pub type Sorted = (String, Option<&'static str>);
 
 /// A part of a question that a form can ask.
 pub struct Field {

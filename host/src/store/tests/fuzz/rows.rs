@@ -45,7 +45,7 @@ fn judge(manifest: &StatManifest, input: &[u8]) -> Verdict {
     let model = &manifest.models[number];
     let sound = is_sound(model, block)?;
     if let Err(reason) = &sound
-        && input.len() % 4 != 0
+        && !input.len().is_multiple_of(4)
     {
         // A commit costs more than all else, and refuses for the same reasons.
         return Ok(reason.clone());

@@ -100,7 +100,7 @@ fn change(random: &mut Random, text: &mut Vec<u8>, donor: &[u8]) {
     drop(text.splice(key.start - 6..value.end, entry));
 }
 
-fn mend(input: &mut Vec<u8>) {
+fn mend(input: &mut [u8]) {
     for (key, value) in entries(input) {
         if value.len() > SUMMED {
             let mut hasher = crc32fast::Hasher::new();

@@ -1,9 +1,9 @@
 //! Views and dashboards: which pictures of which rows stand on which page, and what a choice in one
 //! of them does to the others.
 //!
-//! Definitions are JSON, from files or from the manifests of plugins ([`read`]); they are held against
-//! the statistics there are ([`check`]), and a statistic without any gets views that follow from its
-//! columns ([`defaults`]). What is wrong is named by file and JSON pointer and left out; the rest works. The
+//! Definitions are JSON, from files or from the manifests of plugins (`read`); they are held against
+//! the statistics there are (`check`), and a statistic without any gets views that follow from its
+//! columns (`defaults`). What is wrong is named by file and JSON pointer and left out; the rest works. The
 //! menu and every address are made of the same value. What a reader has chosen is a [`State`], which is
 //! a query string and nothing else.
 

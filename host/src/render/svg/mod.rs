@@ -6,7 +6,7 @@
 //! reader's light or dark theme.
 //!
 //! Colours stand in presentation attributes as well as behind classes, so a viewer without style
-//! sheets shows the light theme. Text enters a picture through [`canvas`] only, and a link is a
+//! sheets shows the light theme. Text enters a picture through `canvas` only, and a link is a
 //! query (never an address), so no label or value can become markup or script. Pictures hold no
 //! number that is not finite, whatever the data hold, and their length is bounded by their size.
 

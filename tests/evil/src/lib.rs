@@ -3,10 +3,10 @@
 //! Input: `/do`. Models: `by_topic`, messages per topic, which is right as long as nothing evil is done;
 //! `many`, rows without end.
 //!
-//! What it does wrong its stat is told by its configuration: `evil`, the [`deeds`] or the forged rows
-//! ([`forge`]), `at`, the entry in which it is done, and `on = "message"` where only messages with
+//! What it does wrong its stat is told by its configuration: `evil`, the `deeds` or the forged rows
+//! (`forge`), `at`, the entry in which it is done, and `on = "message"` where only messages with
 //! `"do": "evil"` bring it about. What comes before any configuration (a constructor, lies in the manifest,
-//! the idents) is written into the library itself: [`mark`]. A view does what its name says.
+//! the idents) is written into the library itself: `mark`. A view does what its name says.
 
 mod constructor;
 mod deeds;

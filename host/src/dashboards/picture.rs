@@ -12,8 +12,8 @@ use super::state::State;
 use crate::query::TimeStyle;
 use crate::render::cell;
 use crate::render::svg::{
-    Axis, AxisForm, Bars, Category, Chart, Columns, Emphasis, Form, Heat, Layer, Lines, Link, Mark,
-    Plot, Rest, Series, Size, Sparkline,
+    Axis, AxisForm, Bars, Category, Chart, Emphasis, Form, Heat, Layer, Lines, Link, Mark, Plot,
+    Rest, Series, Size, Sparkline,
 };
 
 /// Series of which windows without rows are filled in: those that have a colour, and the first of the rest.
@@ -24,7 +24,6 @@ const COLOURS: usize = 8;
 const MAX_BARS: usize = 20;
 /// Units of which a picture knows multiples.
 const SCALED: [&str; 7] = ["ms", "s", "us", "µs", "bytes", "%", "percent"];
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// Heights of pictures, px.
 const LINE_HEIGHT: u32 = 280;
 const BAR_HEIGHT: u32 = 22;
@@ -294,8 +293,7 @@ fn bars(view: &View, shown: &Shown, marks: &Marks<'_>) -> (Plot, u32) {
 
 /// What each hour of the week adds up to, in the zone that is shown.
 fn week(view: &View, shown: &Shown, zone: &TimeZone) -> Heat {
-    let mut sums: Vec<Vec<Option<Sum>>> =
-        DAYS.iter().map(|_| (0..24).map(|_| None).collect()).collect();
+    let mut sums: Vec<Vec<Option<Sum>>> = (0..7).map(|_| (0..24).map(|_| None).collect()).collect();
     if let (Some(time), Some(value)) = (shown.time, shown.value) {
         for row in &shown.table.rows {
             let Value::Time(time_us) = row[time] else { continue };
@@ -315,13 +313,7 @@ fn week(view: &View, shown: &Shown, zone: &TimeZone) -> Heat {
         let value = |sum: &Option<Sum>| sum.as_ref().and_then(|sum| number(&sum.value()));
         hours.iter().map(value).collect()
     });
-    let named = |name: String| Category { name, mark: Mark::default() };
-    Heat {
-        unit: view.unit.clone().or(column).unwrap_or_default(),
-        columns: Columns::Names((0..24).map(|hour| named(hour.to_string())).collect()),
-        rows: DAYS.iter().map(|day| named((*day).to_owned())).collect(),
-        cells: cells.collect(),
-    }
+    Heat::of_week(view.unit.clone().or(column).unwrap_or_default(), cells.collect())
 }
 
 pub(super) fn number(value: &Value) -> Option<f64> {

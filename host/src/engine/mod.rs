@@ -15,6 +15,7 @@ mod durable;
 mod exchange;
 mod gaps;
 mod lane;
+mod lane_count;
 mod letters;
 mod projectors;
 mod quarantine;
@@ -39,12 +40,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use statmill_plugin_api::manifest::FieldKind;
 
 pub(crate) use self::exchange::{HandedOver, check_fields};
 pub(crate) use self::gaps::{Need, plan as plan_fills};
 use self::lane::{Lane, LaneContext, LogSlot};
+use self::lane_count::LaneCount;
 use self::projectors::{Projectors, Recipe};
 use self::queue::Commits;
 pub(crate) use self::rebuild::cutoff_beside;
@@ -58,7 +60,7 @@ use crate::limits::StatLimits;
 use crate::loader::Loaded;
 use crate::log::{Log, LogEnd, LogError, LogId};
 use crate::project::{Caps, Dictionaries, Limits, Mapping, PointerError, Projection};
-use crate::query::{StatStatus, StatView, Watchers};
+use crate::query::Watchers;
 use crate::store::{Database, StatStore, StoreError};
 
 /// How the engine runs.
@@ -153,13 +155,6 @@ pub(crate) struct Shared {
     lane_threads: Mutex<Vec<JoinHandle<()>>>,
     /// What stats that were made anew could not count again, in words.
     lost: Mutex<Vec<String>>,
-}
-
-/// Number of lanes that run.
-#[derive(Default)]
-struct LaneCount {
-    running: Mutex<usize>,
-    changed: Condvar,
 }
 
 impl Engine {
@@ -402,20 +397,6 @@ impl Engine {
     pub(crate) fn make_durable(&self) {
         durable::make_durable(&self.shared);
     }
-
-    /// Numbers since the start; see [`crate::Counters`].
-    #[must_use]
-    pub(crate) fn counters(&self) -> crate::Counters {
-        let records = self.shared.stats.iter().map(|stat| stat.written());
-        let (mut messages, mut commits) = (0, 0);
-        for snapshot in records {
-            let record = snapshot.record();
-            let kept: u64 = record.positions.values().map(|at| at.messages).sum();
-            messages = messages.max(kept + record.retired.messages);
-            commits += snapshot.record().commit;
-        }
-        crate::Counters { messages, commits, syncs: self.shared.syncs() }
-    }
 }
 
 impl LogInput {
@@ -439,29 +420,6 @@ impl Shared {
     fn logs_of(&self, ident: &str) -> Vec<rebuild::Read<'_>> {
         let read = self.logs.iter().filter(|slot| slot.read_by(ident));
         read.map(|slot| (&*slot.log, slot.readers.is_some())).collect()
-    }
-
-    /// Idents of the stats that run.
-    pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
-        self.stats.iter().map(|stat| stat.ident.as_str())
-    }
-
-    /// One stat's newest committed rows.
-    pub(crate) fn view(&self, ident: &str, boot: u64) -> Option<StatView> {
-        let stat = self.stats.iter().find(|stat| stat.ident == ident)?;
-        let snapshot = stat.served();
-        Some(StatView {
-            version: format!("{boot}.{}", snapshot.version()),
-            // Of the rows that are answered: a rebuild's own may have come further.
-            complete_until: self.complete_until(stat, snapshot.record()),
-            state: self.state_of(stat, stat.written().record()),
-            snapshot,
-        })
-    }
-
-    /// Everything that is known of every stat.
-    pub(crate) fn stat_statuses(&self, boot: u64) -> Vec<StatStatus> {
-        self.stats.iter().map(|stat| self.stat_status(stat, boot)).collect()
     }
 
     /// How batches are made of a log.
@@ -512,34 +470,6 @@ impl StatShared {
 
     fn target(&self, epoch: u64) -> Target {
         Target { stat: self.index, epoch, worker: self.worker.load(Ordering::Acquire) }
-    }
-}
-
-/// Counts one lane as running until it is dropped.
-struct RunningLane(Arc<LaneCount>);
-
-impl LaneCount {
-    fn enter(self: &Arc<Self>) -> RunningLane {
-        *self.running.lock() += 1;
-        RunningLane(Arc::clone(self))
-    }
-
-    fn none(&self) -> bool {
-        *self.running.lock() == 0
-    }
-
-    fn wait_none(&self) {
-        let mut running = self.running.lock();
-        while *running > 0 {
-            self.changed.wait(&mut running);
-        }
-    }
-}
-
-impl Drop for RunningLane {
-    fn drop(&mut self) {
-        *self.0.running.lock() -= 1;
-        self.0.changed.notify_all();
     }
 }
 

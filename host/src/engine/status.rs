@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Shared;
 use super::lane::LogSlot;
 use super::stat::StatShared;
 use super::supervisor::SLOW;
+use super::{Engine, Shared};
 use crate::clock::now_us;
 use crate::log::{Log, Offset};
 use crate::query::{
@@ -20,7 +20,46 @@ const LEVEL_SLACK_US: i64 = 2_000_000;
 /// Prefix of the meta records that keep each stat's completeness for readers without a host.
 const COMPLETE: &str = "complete/";
 
+impl Engine {
+    /// Numbers since the start; see [`crate::Counters`].
+    #[must_use]
+    pub(crate) fn counters(&self) -> crate::Counters {
+        let records = self.shared.stats.iter().map(|stat| stat.written());
+        let (mut messages, mut commits) = (0, 0);
+        for snapshot in records {
+            let record = snapshot.record();
+            let kept: u64 = record.positions.values().map(|at| at.messages).sum();
+            messages = messages.max(kept + record.retired.messages);
+            commits += snapshot.record().commit;
+        }
+        crate::Counters { messages, commits, syncs: self.shared.syncs() }
+    }
+}
+
 impl Shared {
+    /// Idents of the stats that run.
+    pub(crate) fn idents(&self) -> impl Iterator<Item = &str> {
+        self.stats.iter().map(|stat| stat.ident.as_str())
+    }
+
+    /// One stat's newest committed rows.
+    pub(crate) fn view(&self, ident: &str, boot: u64) -> Option<StatView> {
+        let stat = self.stats.iter().find(|stat| stat.ident == ident)?;
+        let snapshot = stat.served();
+        Some(StatView {
+            version: format!("{boot}.{}", snapshot.version()),
+            // Of the rows that are answered: a rebuild's own may have come further.
+            complete_until: self.complete_until(stat, snapshot.record()),
+            state: self.state_of(stat, stat.written().record()),
+            snapshot,
+        })
+    }
+
+    /// Everything that is known of every stat.
+    pub(crate) fn stat_statuses(&self, boot: u64) -> Vec<StatStatus> {
+        self.stats.iter().map(|stat| self.stat_status(stat, boot)).collect()
+    }
+
     /// Up to when `stat` accounts for all that reached its logs: the minimum over them.
     pub(super) fn complete_until(&self, stat: &StatShared, record: &StatRecord) -> CompleteUntil {
         let skipped = record.skipped.iter().filter_map(|span| span.from_us).min();

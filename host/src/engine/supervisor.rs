@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::lane::Lane;
+use super::lane_count::RunningLane;
 use super::stat::{Control, Fault, StatShared, Stretch};
 use super::worker::{Target, Work};
-use super::{LaneContext, RunningLane, Shared};
+use super::{LaneContext, Shared};
 use crate::clock::now_us;
 use crate::instance::Failure;
 use crate::log::{LogId, Offset};

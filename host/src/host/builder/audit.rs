@@ -107,16 +107,10 @@ impl HostBuilder {
         let database = Arc::new(Database::open(&scratch.path().join("data"))?.database);
         let options = EngineOptions {
             threads: 1,
-            ingest_threads: self.ingest_threads,
-            checkpoint: self.checkpoint,
-            durable_every: self.durable_every,
-            limits: self.limits,
-            caps: self.caps,
-            stat_limits: self.stat_limits,
-            stat_config: self.stat_config,
             accept_loss: false,
             history: true,
             watchers: Arc::default(),
+            ..self.engine_options()
         };
         let engine = Engine::start(database, &mut BTreeMap::new(), &loaded, inputs, options)?;
         engine.wait_finished();

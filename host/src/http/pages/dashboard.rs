@@ -66,15 +66,43 @@ pub(in crate::http) async fn view(
     path: Named<(String, String)>,
     RawQuery(raw): RawQuery,
 ) -> Answer {
-    let Path((name, view)) = path.map_err(|error| Problem::path(&error))?;
-    app.blocking(move |app| {
-        let dashboards = app.dashboards();
-        let (dashboard, view) = find_view(&dashboards, &name, &view)?;
-        let asked = Asked::new(dashboard, raw.as_deref())?;
+    of_view(app, path, raw, |app, dashboard, view, asked| {
         let (shown, until) = shown(app, dashboard, view, &asked.state);
         let drawn = asked.drawn(dashboard, view);
         let content = html::content(&drawn, shown.as_ref().map_err(String::as_str));
         Ok(answer(content.into_string(), until))
+    })
+    .await
+}
+
+/// The exact values of a picture over time.
+pub(in crate::http) async fn rows(
+    Shared(app): Shared<Arc<App>>,
+    path: Named<(String, String)>,
+    RawQuery(raw): RawQuery,
+) -> Answer {
+    of_view(app, path, raw, |app, dashboard, view, asked| {
+        let shown =
+            dashboards::show(&*app.catalog, dashboard, view, &asked.state, &app.options.limits)?;
+        let mut response = Json(columns(dashboard, view, asked, &shown)).into_response();
+        headers::complete_until(&mut response, shown.complete_until);
+        Ok(response)
+    })
+    .await
+}
+
+/// Finds a view and what is asked of it, and has `answer` answer.
+async fn of_view(
+    app: Arc<App>,
+    path: Named<(String, String)>,
+    raw: Option<String>,
+    answer: impl FnOnce(&App, &Dashboard, &View, &Asked) -> Answer + Send + 'static,
+) -> Answer {
+    let Path((name, view)) = path.map_err(|error| Problem::path(&error))?;
+    app.blocking(move |app| {
+        let dashboards = app.dashboards();
+        let (dashboard, view) = find_view(&dashboards, &name, &view)?;
+        answer(app, dashboard, view, &Asked::new(dashboard, raw.as_deref())?)
     })
     .await?
 }
@@ -91,26 +119,6 @@ pub(in crate::http) async fn bar(
         let dashboard = find(&dashboards, &name)?;
         let asked = Asked::new(dashboard, raw.as_deref())?;
         Ok(answer(bar_of(app, dashboard, &asked).into_string(), CompleteUntil::default()))
-    })
-    .await?
-}
-
-/// The exact values of a picture over time.
-pub(in crate::http) async fn rows(
-    Shared(app): Shared<Arc<App>>,
-    path: Named<(String, String)>,
-    RawQuery(raw): RawQuery,
-) -> Answer {
-    let Path((name, view)) = path.map_err(|error| Problem::path(&error))?;
-    app.blocking(move |app| {
-        let dashboards = app.dashboards();
-        let (dashboard, view) = find_view(&dashboards, &name, &view)?;
-        let asked = Asked::new(dashboard, raw.as_deref())?;
-        let shown =
-            dashboards::show(&*app.catalog, dashboard, view, &asked.state, &app.options.limits)?;
-        let mut response = Json(columns(dashboard, view, &asked, &shown)).into_response();
-        headers::complete_until(&mut response, shown.complete_until);
-        Ok(response)
     })
     .await?
 }

@@ -5,6 +5,7 @@
 //! [`Plan::chart`] draws the table that answers it. Values are joined only where that is exact: counts
 //! and sums are added up, extremes compared; what can't be joined stays apart, or is refused.
 
+mod buckets;
 mod chart;
 mod params;
 mod plan;

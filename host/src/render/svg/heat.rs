@@ -15,6 +15,22 @@ const LOWEST: f64 = 9.0;
 /// The narrowest column, px.
 const NARROWEST: f64 = 2.0;
 
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+impl Heat {
+    /// The hours of a week: `cells` has a row for each day from Monday on, of 24 values.
+    #[must_use]
+    pub fn of_week(unit: String, cells: Vec<Vec<Option<f64>>>) -> Self {
+        let named = |name: String| Category { name, mark: Mark::default() };
+        Self {
+            unit,
+            columns: Columns::Names((0..24).map(|hour| named(hour.to_string())).collect()),
+            rows: DAYS.iter().map(|day| named((*day).to_owned())).collect(),
+            cells,
+        }
+    }
+}
+
 /// Draws the heat map into an area.
 pub(super) fn draw(canvas: &mut Canvas, mut area: Area, heat: &Heat, zone: &TimeZone) {
     let unit = Unit::of(&heat.unit);

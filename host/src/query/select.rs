@@ -64,7 +64,7 @@ impl<'a> Selection<'a> {
         let (shape, join) = match plan.step_s {
             None => (ModelShape::new(&models[plan.model].model), None),
             Some(step_s) => {
-                let (join, joined) = Join::new(snapshot, plan.model, step_s, query.agg)?;
+                let (join, joined) = Join::new(snapshot, plan.model, step_s, query)?;
                 (ModelShape::owned(joined), Some(join))
             }
         };
@@ -162,7 +162,7 @@ impl<'a> Selection<'a> {
 /// Names what decides in which order rows stand, and what keys they have.
 fn question(model: &str, step_s: Option<u64>, query: &Query) -> u64 {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    (model, step_s, query.agg, query.order, &query.sort).hash(&mut hash);
+    (model, step_s, query.agg, query.clip, query.order, &query.sort).hash(&mut hash);
     hash.finish()
 }
 

@@ -88,6 +88,14 @@ impl<'a> ModelShape<'a> {
         self.model.window_s.map(|_| self.model.stamp)
     }
 
+    /// How long after its start a window shows itself, µs; 0 where rows have none.
+    pub(super) fn shown_after_us(&self) -> i64 {
+        match self.time {
+            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
+            _ => 0,
+        }
+    }
+
     /// Whether rows have a window.
     pub(super) fn is_windowed(&self) -> bool {
         self.model.window_s.is_some()
@@ -136,10 +144,7 @@ impl<'a> ModelShape<'a> {
 
     /// The time that the row of a key shows, µs.
     pub(crate) fn shown_time(&self, key: &[u8]) -> Result<KeyTime, DecodeError> {
-        let shift = match self.time {
-            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
-            _ => 0,
-        };
+        let shift = self.shown_after_us();
         Ok(self.key_time(key)?.map(|time_us| time_us.saturating_add(shift)))
     }
 
@@ -149,10 +154,7 @@ impl<'a> ModelShape<'a> {
         if self.time.is_none() || (start.is_none() && stop.is_none()) {
             return Some(KeyBounds::default());
         }
-        let shift = match self.time {
-            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
-            _ => 0,
-        };
+        let shift = self.shown_after_us();
         let first = start.unwrap_or(i64::MIN).saturating_sub(shift);
         let last = stop.unwrap_or(i64::MAX).saturating_sub(shift);
         (first <= last).then(|| KeyBounds { start: self.from(Some(first)), end: self.past(last) })

@@ -22,6 +22,7 @@ use super::run::{Limits, QueryError};
 use super::shape::ModelShape;
 use super::table::{Column, Table};
 use crate::store::Snapshot;
+use statmill_plugin_api::encoding::Value;
 
 /// Key and value, encoded.
 type Row = (Vec<u8>, Vec<u8>);
@@ -108,6 +109,33 @@ impl<'a> Selection<'a> {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The columns of the rows.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Hands every row that matches to `take`, ascending by key, whatever order, limit and columns the query
+    /// says; none is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`], that of `take` among them.
+    pub fn each(
+        &self,
+        take: &mut dyn FnMut(&[Value]) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let mut cells = Vec::new();
+        for row in self.scan.all() {
+            let (key, value) = row?;
+            cells.clear();
+            self.scan.shape.key_cells(&key, &mut cells)?;
+            self.scan.shape.value_cells(&value, &mut cells)?;
+            take(&cells)?;
+        }
+        Ok(())
     }
 
     /// Reads the selected rows without the first `skip`, and no more than `take` of them.

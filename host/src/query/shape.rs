@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use statmill_plugin_api::aggregate;
 use statmill_plugin_api::encoding::{self, DecodeError, Value};
-use statmill_plugin_api::manifest::{ModelManifest, Stamp, ValueKind};
+use statmill_plugin_api::manifest::{Measure, ModelManifest, Stamp, ValueKind};
 
 use super::filter::Filter;
 use super::table::Column;
@@ -75,6 +75,11 @@ impl<'a> ModelShape<'a> {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The measures whose states make up a row's value.
+    pub(super) fn measures(&self) -> &[Measure] {
+        &self.model.measures
     }
 
     /// How many of the columns, from the first, make up the key.

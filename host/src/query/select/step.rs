@@ -106,7 +106,10 @@ fn smallest(
         stop: bound(query.stop_us).map(|stop| stop.div_euclid(unit_us)),
         shown_by_end: model.window_s.is_some() && model.stamp == Stamp::End,
     };
+    // Rows on both sides of 1970 make two windows at least, of which the reader makes a whole.
+    let longest = first.unsigned_abs().max(last.unsigned_abs()).saturating_add(1);
     let times = places.step(points).and_then(|times| u64::try_from(times).ok());
+    let times = times.or_else(|| query.clip.then_some(longest));
     times.and_then(|times| times.checked_mul(unit_s)).ok_or_else(|| {
         let reason = format!("no step leaves only {points}: the rows lie on both sides of 1970");
         refused("points", reason, &["2 or more"])

@@ -27,6 +27,7 @@ impl Heat {
             columns: Columns::Names((0..24).map(|hour| named(hour.to_string())).collect()),
             rows: DAYS.iter().map(|day| named((*day).to_owned())).collect(),
             cells,
+            more: 0,
         }
     }
 }
@@ -60,8 +61,9 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, heat: &Heat, zone: &Time
         rows.iter().zip(&names).map(|(row, name)| kind(row).width(name)).fold(0.0, f64::max);
     let start = area.left;
     area.left += widest + 8.0;
-    if rows.len() < heat.rows.len() {
-        let text = format!("{} of {} rows", rows.len(), heat.rows.len());
+    let all = heat.rows.len().saturating_add(heat.more);
+    if rows.len() < all {
+        let text = format!("{} of {all} names shown", rows.len());
         let text = Type::Tick.fit(&text, area.width() * 0.4);
         canvas.text(Type::Tick, Anchor::End, area.right, area.bottom + 31.0, &text);
     }

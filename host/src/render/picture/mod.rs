@@ -24,6 +24,8 @@ mod spread;
 mod sum;
 mod summary;
 mod table;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use ask::MOST_ROWS;

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::rows::{self, Found};
 use super::{Answer, App};
 use crate::query::{self, Format, Limits, Page, Query, QueryError};
-use crate::render::picture::{About, Asked, Fields, MOST_ROWS, Plan, model};
+use crate::render::picture::{About, Asked, Fields, MOST_ROWS, Plan, Rows, model};
 use crate::render::svg::{Emphasis, Link, Mark, Plot, Size, stand_alone};
 use axum::http::HeaderMap;
 
@@ -78,22 +78,56 @@ fn draw(
     let fields = Fields::of_model(model, query.agg);
     let plan = Plan::new(&fields, asked, query).map_err(|error| Problem::params(vec![error]))?;
     let rows = plan.read(snapshot, query, &[], &app.options.limits)?;
-    let manifest = snapshot.manifest();
+    let body = drawn(found, "", &plan, &rows, (asked, query, place));
+    Ok((rows.answer, body))
+}
+
+/// A picture of what the plugin computed.
+pub(super) fn computed(
+    found: &Found,
+    title: &str,
+    answer: query::Answer,
+    (asked, query, place): (&Asked, &Query, &Place),
+) -> Result<(query::Answer, String), Problem> {
+    let plan = Plan::of_table(&answer.table, asked, query);
+    let plan = plan.map_err(|error| Problem::params(vec![error]))?;
+    let rows = Rows::all(answer);
+    let body = drawn(found, title, &plan, &rows, (asked, query, place));
+    Ok((rows.answer, body))
+}
+
+/// `title` stands for that of the stat, unless it is empty.
+fn drawn(
+    found: &Found,
+    title: &str,
+    plan: &Plan,
+    rows: &Rows,
+    (asked, query, place): (&Asked, &Query, &Place),
+) -> String {
+    let manifest = found.view.snapshot.manifest();
     let pairs: Vec<(&str, &str)> = place.pairs().collect();
+    let titles = [title, &manifest.title, &found.ident];
+    // What only the answer has cannot be asked for.
+    let can_filter = |name: &str| {
+        let mut models = found.view.snapshot.models().iter();
+        models.any(|stored| stored.model.dimensions.iter().any(|own| own.name == name))
+    };
     let about = About {
-        title: if manifest.title.is_empty() { &found.ident } else { &manifest.title },
+        title: titles.into_iter().find(|title| !title.is_empty()).unwrap_or_default(),
         summary: &manifest.summary,
         complete_until: found.view.complete_until,
         asked,
         query,
-        mark: &|dimension, value| mark(&pairs, dimension, value),
+        mark: &|name, value| {
+            if can_filter(name) { mark(&pairs, name, value) } else { Mark::default() }
+        },
     };
-    let mut chart = plan.chart(&about, &rows);
+    let mut chart = plan.chart(&about, rows);
     if let (Plot::Bars(bars), None) = (&chart.plot, asked.height) {
         let height = bars.height(MOST_BARS);
         chart.size = Size::new(chart.size.width(), height.saturating_add(AROUND_BARS));
     }
-    Ok((rows.answer, stand_alone(&chart)))
+    stand_alone(&chart)
 }
 
 /// Choosing a value filters by it; choosing it again does not any more.

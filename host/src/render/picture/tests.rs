@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod golden;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,7 +30,7 @@ mod scatter;
 mod series;
 mod small;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 
 pub use badge::{Badge, BadgeColour, badge};

@@ -1,5 +1,6 @@
 //! Which picture rows make: what is shown, by what it is told apart, and what is refused.
 
+use super::ask::MOST_ROWS;
 use super::fields::{Combine, Fields, Measured, Number, Sketch};
 use super::kind::Kind;
 use super::params::Asked;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(super) as_ordered: bool,
     /// Windows at the bounds of time count with what lies within.
     pub(super) clip: bool,
+    /// Of more rows than this a picture is not made as they are.
+    pub(super) most_rows: u64,
     pub(super) size: Size,
 }
 
@@ -76,6 +79,7 @@ impl Plan {
             most_bars: limit,
             as_ordered: false,
             clip: matches!(kind, Kind::Bar | Kind::StackedBar | Kind::Tile | Kind::Week),
+            most_rows: MOST_ROWS,
             size: size(kind, asked),
             measured,
         };

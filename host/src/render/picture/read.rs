@@ -105,13 +105,13 @@ impl Plan {
         }
         let selection = Selection::new(snapshot, &asked, &limits)?;
         let is_row = self.by.len() == self.dimensions;
-        if selection.total() <= MOST_ROWS || (self.kind == Kind::Bar && is_row) {
+        if selection.total() <= self.most_rows || (self.kind == Kind::Bar && is_row) {
             return Ok(Rows::all(answer(&selection, selection.part(0, MOST_ROWS)?)));
         }
         let too_many = QueryError::TooManyRows {
             what: "a picture",
             rows: selection.total(),
-            max_rows: MOST_ROWS,
+            max_rows: self.most_rows,
             indexed: None,
         };
         let joins = self.measured.combine != Combine::Never;
@@ -243,14 +243,14 @@ impl Plan {
                         rest.entry(time.unwrap_or(0)).or_default().add(&row[value]);
                     }
                 }
-                _ if cells.len() as u64 > MOST_ROWS => full = true,
+                _ if cells.len() as u64 > self.most_rows => full = true,
                 _ => self.add(&mut cells, (keys, time), row, &columns),
             }
             Ok(())
         })?;
         let total = selection.total();
         if full {
-            let (what, max_rows) = ("a picture", MOST_ROWS);
+            let (what, max_rows) = ("a picture", self.most_rows);
             return Err(QueryError::TooManyRows { what, rows: total, max_rows, indexed: None });
         }
         let rows = cells.into_iter().map(|((_, time), cell)| {

@@ -99,7 +99,30 @@ impl Counted {
         (low > 0.0).then_some(high / low)
     }
 
-    /// The buckets, joined until no more are left than can be seen.
+    /// The buckets, joined to such of about equal width as far as they are narrower.
+    pub(super) fn even(&self) -> Vec<Bucket> {
+        let all = self.counts.iter().map(|(bucket, count)| {
+            let (low, high) = bounds(self.per_octave, *bucket);
+            (low.max(f64::MIN), high.min(f64::MAX), *count as f64)
+        });
+        let all: Vec<_> = all.collect();
+        let (Some(first), Some(last)) = (all.first(), all.last()) else { return Vec::new() };
+        let width = last.1 / BUCKETS - first.0 / BUCKETS;
+        let mut joined: Vec<Bucket> = Vec::new();
+        for (low, high, count) in all {
+            match joined.last_mut() {
+                // Halves, so that differences of huge values are numbers.
+                Some(bucket) if high / 2.0 - bucket.low / 2.0 <= width / 2.0 => {
+                    bucket.high = high;
+                    bucket.count += count;
+                }
+                _ => joined.push(Bucket { low, high, count, mark: Mark::default() }),
+            }
+        }
+        joined
+    }
+
+    /// The buckets, joined by factors until no more are left than can be seen.
     pub(super) fn buckets(&self) -> Vec<Bucket> {
         let (mut per_octave, mut counts) = (self.per_octave, self.counts.clone());
         let span = |counts: &BTreeMap<i32, u64>| {

@@ -104,10 +104,11 @@ impl Drawing<'_> {
         }
         let marked = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)]
             .map(|(name, part)| (name.to_owned(), counted.quantile(part).unwrap_or(f64::NAN)));
+        let by_factors = axis.form == AxisForm::Log;
         Plot::Histogram(Histogram {
             axis,
             counted: "values".to_owned(),
-            buckets: counted.buckets(),
+            buckets: if by_factors { counted.buckets() } else { counted.even() },
             marked: marked.to_vec(),
         })
     }

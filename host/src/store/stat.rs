@@ -169,6 +169,11 @@ impl StatStore {
         std::mem::replace(self, left)
     }
 
+    /// Takes the place of `before`, the same rows, whose readers go on reading what they saw.
+    pub(crate) fn succeed(&mut self, before: &mut Self) {
+        self.garbage.wait_for_readers_of(std::mem::take(&mut before.garbage));
+    }
+
     /// Reads directories and deltas.
     fn load(&mut self) -> Result<(), StoreError> {
         let models = self.models.len();

@@ -105,7 +105,7 @@ impl Garbage {
     pub(crate) fn free_id(&self) -> u64 {
         let greatest =
             |list: &List| list.pages.iter().map(|(page, _)| *page).max().max(Some(list.id));
-        self.lists.iter().filter_map(greatest).max().map_or(0, |id| id + 1)
+        self.lists.iter().filter_map(greatest).max().map_or(0, |id| id.saturating_add(1))
     }
 
     /// A page that no reader can reach, and its parts, for the batch that is being made to overwrite.

@@ -11,6 +11,7 @@ mod fuzz;
 mod isolation;
 mod manifest;
 mod map;
+mod plugin;
 mod probe;
 mod trust;
 mod validate;
@@ -28,6 +29,8 @@ use self::dry_run::DryRunError;
 pub use self::isolation::{Isolation, Isolations};
 pub(crate) use self::manifest::check as check_manifest;
 pub(crate) use self::map::{Module, words};
+pub(crate) use self::plugin::Code;
+pub use self::plugin::Plugin;
 pub(crate) use self::probe::serve as serve_probe;
 pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
 pub(crate) use self::validate::{Validated, validate};
@@ -35,25 +38,6 @@ use self::verdicts::{Loading, Verdict};
 use crate::child::Program;
 use crate::instance::Isolated;
 use crate::query::UtcTime;
-
-/// A loaded plugin.
-pub struct Plugin {
-    /// The file it was found as.
-    pub path: PathBuf,
-    /// What it says of itself.
-    pub manifest: PluginManifest,
-    /// Digest of the file, hexadecimal.
-    pub digest: String,
-    pub(crate) code: Code,
-}
-
-/// Where a plugin's code runs.
-pub(crate) enum Code {
-    /// Mapped into this process.
-    Mapped(Module),
-    /// In worker processes only.
-    Isolated(Isolated),
-}
 
 /// What became of one file of the plugins folder.
 #[derive(Clone, Debug, Serialize)]
@@ -261,7 +245,8 @@ pub fn load(file: &Path, options: &LoadOptions) -> Result<Plugin, LoadError> {
         .map_err(|source| LoadError::Io { path: private.clone(), source })?;
     let plugin = map_plugin(file, &private, vetted.digest);
     drop(loading);
-    plugin
+    let outside = isolated(file, private, options).filter(|_| options.isolations.takes_hung);
+    plugin.map(|plugin| Plugin { outside, ..plugin })
 }
 
 /// Whether a plugin took the host down when it was mapped, and there is a way to run it elsewhere.
@@ -290,23 +275,26 @@ fn isolate(
     digest: String,
     options: &LoadOptions,
 ) -> Result<Plugin, LoadError> {
-    let program =
-        Program::find(options.child_program.as_deref()).ok_or_else(|| LoadError::NoProcess {
-            path: file.into(),
-            reason: "this program does not call statmill::serve_as_child() first in its main, and \
-                     names no other that does"
-                .to_owned(),
-        })?;
-    let code = Isolated {
-        program,
+    let code = isolated(file, private, options).ok_or_else(|| LoadError::NoProcess {
+        path: file.into(),
+        reason: "this program does not call statmill::serve_as_child() first in its main, and \
+                 names no other that does"
+            .to_owned(),
+    })?;
+    let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
+    let text = code.describe().map_err(|failure| describe(failure.to_string()))?;
+    described(file, digest, Code::Isolated(code), &text)
+}
+
+/// How worker processes are started for `private`, the vetted copy of `file`, if any can be.
+fn isolated(file: &Path, private: PathBuf, options: &LoadOptions) -> Option<Isolated> {
+    Some(Isolated {
+        program: Program::find(options.child_program.as_deref())?,
         file: file.into(),
         library: private,
         max_memory: options.isolations.max_memory,
         deadline: options.isolations.deadline,
-    };
-    let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
-    let text = code.describe().map_err(|failure| describe(failure.to_string()))?;
-    described(file, digest, Code::Isolated(code), &text)
+    })
 }
 
 /// The dry run of `private`, the vetted copy of `file`, unless its outcome is known.
@@ -379,7 +367,7 @@ fn described(file: &Path, digest: String, code: Code, text: &str) -> Result<Plug
     if let Some(feature) = manifest.requires.first() {
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
-    Ok(Plugin { path: file.into(), manifest, digest, code })
+    Ok(Plugin { path: file.into(), manifest, digest, code, outside: None })
 }
 
 impl PluginReport {

@@ -28,7 +28,7 @@ const DASHBOARD: &str = r#"{
           "params": { "model": "topic_hour" }, "signals": ["topic"] },
         { "name": "users", "read_name": "Users", "type": "bar", "stat": "activity-users",
           "params": { "sort": "-count", "limit": 20 }, "emits": ["username"] },
-        { "name": "hours", "read_name": "Hours", "type": "heatmap", "stat": "activity-volume",
+        { "name": "hours", "read_name": "Hours", "type": "week", "stat": "activity-volume",
           "params": { "model": "topic_hour" }, "listens": ["topic"] },
         { "name": "summary", "read_name": "Topics", "type": "summary", "stat": "activity-volume",
           "params": { "model": "topic_hour" }, "signals": ["topic"] }

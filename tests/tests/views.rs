@@ -91,7 +91,22 @@ fn a_computed_view_answers_like_rows_do() {
     let csv = fixture.get("/api/activity-users/views/share.csv?username=user-4");
     assert_eq!(csv.body, "username,count,percent\nuser-4,100,100.0");
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
-    assert_eq!(fixture.get("/api/activity-users/views/share.svg").problem().0, 406);
+    assert_eq!(fixture.get("/api/activity-users/views/share.txt").problem().0, 406);
+
+    let picture = fixture.get("/api/activity-users/views/share.svg");
+    assert_eq!(picture.headers["content-type"], "image/svg+xml");
+    assert!(picture.headers.contains_key("statmill-complete-until"));
+    // A bar for each user, of the number that was computed, and each filters by its user.
+    assert!(picture.body.contains("user-1: 16.6666"), "{}", picture.body);
+    assert!(picture.body.contains("href=\"?username=user-1\""), "{}", picture.body);
+    let tiles = fixture.get("/api/activity-users/views/share.svg?type=histogram&measure=count");
+    assert!(tiles.body.contains("100 to 101: 6 rows"), "{}", tiles.body);
+    for (query, param) in [("type=line", "type"), ("measure=nothing", "measure"), ("w=x", "w")] {
+        let wrong = fixture.get(&format!("/api/activity-users/views/share.svg?{query}"));
+        assert_eq!((wrong.status, &wrong.json()["errors"][0]["param"]), (400, &json!(param)));
+    }
+    let page = fixture.get("/api/activity-users/views/share.html");
+    assert!(page.body.contains("user-1: 16.6666"), "{}", page.body);
     let views = &fixture.get("/api/activity-users/schema").json()["views"];
     assert_eq!(views[0]["href"], "/api/activity-users/views/share");
 

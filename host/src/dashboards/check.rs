@@ -1,7 +1,7 @@
 //! Holds the definitions of a dashboard against the statistics there are: what cannot be shown is left
 //! out, and it is said why.
 
-use statmill_plugin_api::manifest::ValueKind;
+use statmill_plugin_api::manifest::ModelManifest;
 
 use super::Manifests;
 use super::definition::{Dashboard, Kind, Source, View};
@@ -9,7 +9,8 @@ use super::keys::escaped;
 use super::read::Fault;
 use super::state::RESERVED;
 use crate::config::nearest::{nearest, suggestion};
-use crate::query::{Column, Description, ParamError, QueryError, computed_views, describe, params};
+use crate::query::{Description, ParamError, Query, QueryError, computed_views, describe, params};
+use crate::render::picture::{Asked, Fields, Kind as Picture, Plan, model};
 use crate::store::stored_models;
 
 /// The dashboard without the views that cannot be shown.
@@ -60,10 +61,12 @@ fn check(view: &View, stats: &Manifests) -> Result<(), (String, String)> {
         let hint = suggestion(nearest(&view.stat, known));
         return Err(("/stat".to_owned(), format!("there is no statistic {:?}{hint}", view.stat)));
     };
+    let models = stored_models(manifest);
     let pairs = view.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query =
+    let mut query =
         params::parse(pairs, crate::clock::now_us()).map_err(|errors| params_wrong(&errors))?;
-    let described = describe(&stored_models(manifest), &query).map_err(|error| match error {
+    let asked = Asked::of(&models, &mut query).map_err(|errors| params_wrong(&errors))?;
+    let described = describe(&models, &query).map_err(|error| match error {
         QueryError::Params(errors) => params_wrong(&errors),
         other => (String::new(), other.to_string()),
     })?;
@@ -77,10 +80,14 @@ fn check(view: &View, stats: &Manifests) -> Result<(), (String, String)> {
         return Err(("/data_adapter".to_owned(), reason));
     }
     columns(view, &described)?;
+    let Some(model) = model(&models, &query) else { return Ok(()) };
     for (at, chart) in view.charts.iter().enumerate() {
-        drawable(chart.kind, &described).map_err(|reason| {
-            let place = if at == 0 { "/type".to_owned() } else { "/charts".to_owned() };
-            (place, reason)
+        drawable(chart.kind, model, &asked, &query).map_err(|error| {
+            match error.param.as_str() {
+                "type" if at == 0 => ("/type".to_owned(), error.reason),
+                "type" => ("/charts".to_owned(), error.reason),
+                _ => params_wrong(&[error]),
+            }
         })?;
     }
     Ok(())
@@ -118,46 +125,42 @@ fn columns(view: &View, described: &Description) -> Result<(), (String, String)>
     Ok(())
 }
 
-/// Whether rows of these columns can be drawn so; else why not.
-pub(super) fn drawable(kind: Kind, described: &Description) -> Result<(), String> {
-    let values = numbers(described);
-    let has_time = described.columns.iter().any(|column| column.kind == ValueKind::Time);
-    let additive = |column: &&Column| described.additive.contains(&column.name);
-    let names = described.columns.iter().any(|column| is_name(column.kind));
-    let over_time = described.window_s.is_some();
-    match kind {
-        Kind::Table | Kind::Count => Ok(()),
-        _ if values.is_empty() => Err(format!("{} needs a column of numbers", kind.name())),
-        Kind::Line | Kind::Area if !(has_time && over_time) => Err(format!(
-            "{} needs a model with windows, and its time among the columns",
-            kind.name()
-        )),
-        Kind::Bar | Kind::Summary if !names => {
-            Err(format!("{} needs a column of names", kind.name()))
-        }
-        Kind::Summary if !over_time => Err("summary needs a model with windows".to_owned()),
-        Kind::Bar | Kind::Heatmap | Kind::Summary if over_time && !values.iter().any(additive) => {
-            Err(format!(
-                "{} adds up the windows, and no column of the model can be added up",
-                kind.name()
-            ))
-        }
-        Kind::Heatmap if described.window_s.is_none_or(|window_s| 3_600 % window_s != 0) => {
-            Err("heatmap needs a model with windows of an hour or a part of one".to_owned())
-        }
-        _ => Ok(()),
+/// Whether the rows that a query asks of a model can be shown so; else why not.
+pub(super) fn drawable(
+    kind: Kind,
+    model: &ModelManifest,
+    asked: &Asked,
+    query: &Query,
+) -> Result<(), ParamError> {
+    let wanted = match kind {
+        Kind::Table | Kind::Count => return Ok(()),
+        Kind::Suited => None,
+        Kind::Picture(picture) => Some(picture),
+        Kind::Summary => Some(Picture::Line),
+    };
+    let wrong = |reason: String| ParamError {
+        param: "type".to_owned(),
+        reason,
+        allowed: "another one".to_owned(),
+    };
+    let named = |error: ParamError| match error.param.as_str() {
+        "type" => wrong(format!("{} {}", kind.name(), error.reason)),
+        _ => error,
+    };
+    let fields = Fields::of_model(model, query.agg);
+    let asked = Asked { kind: wanted, ..asked.clone() };
+    let plan = Plan::new(&fields, &asked, query).map_err(named)?;
+    // The picture of a single name is another one; a reader who wants names has none.
+    if wanted.is_some_and(|wanted| wanted != plan.kind()) {
+        return Err(wrong(format!("{} needs a column of names", kind.name())));
     }
-}
-
-/// The columns that hold values: numbers that are no part of the key.
-pub(super) fn numbers(described: &Description) -> Vec<&Column> {
-    let keys: Vec<_> = described.all.iter().take(described.key_columns).collect();
-    let is_number = |column: &&Column| matches!(column.kind, ValueKind::Int | ValueKind::Num);
-    let is_key = |column: &Column| keys.iter().any(|key| key.name == column.name);
-    described.columns.iter().filter(is_number).filter(|column| !is_key(column)).collect()
-}
-
-/// Whether values of a kind name things.
-pub(super) fn is_name(kind: ValueKind) -> bool {
-    matches!(kind, ValueKind::Text | ValueKind::Int | ValueKind::Bool)
+    if kind == Kind::Summary && plan.by().is_none() {
+        return Err(wrong("summary needs a column of names".to_owned()));
+    }
+    if kind == Kind::Summary && (!plan.is_additive() || model.window_s.is_none()) {
+        return Err(wrong(
+            "summary adds up windows: it needs a model with windows, and a count or sum".to_owned(),
+        ));
+    }
+    Ok(())
 }

@@ -1,34 +1,24 @@
-//! The rows that a view shows in a state: which query they answer, and what is added up.
+//! What a view shows in a state: which query it answers, and the rows or the picture of the answer.
 
-use std::collections::BTreeMap;
-
-use statmill_plugin_api::encoding::Value;
-use statmill_plugin_api::manifest::ValueKind;
-
-use super::check::is_name;
 use super::definition::{Dashboard, Kind, Source, View};
 use super::state::{State, sends};
 use crate::clock::now_us;
 use crate::query::time::{self, unix};
 use crate::query::{
-    Catalog, Column, CompleteUntil, ComputeError, Description, Limits, Order, ParamError, Query,
+    Answer, Catalog, CompleteUntil, ComputeError, Description, Limits, Order, ParamError, Query,
     QueryError, Selection, StatView, Table, describe, edge, params,
 };
+use crate::render::picture::{Asked, Fields, Kind as Picture, MOST_ROWS, Plan, Rows, model};
+use crate::render::svg::AxisForm;
 
-/// The most rows that are drawn.
+/// The most rows that are taken of what was computed.
 const MAX_ROWS: u64 = 50_000;
 /// The most rows of a table.
 const TABLE_ROWS: u64 = 50;
-/// The most windows that are drawn: longer ones are made of them.
-const MAX_WINDOWS: u64 = 750;
+/// Pictures are made of the rows that suit this width, px, however wide they are drawn.
+const WIDTH: u32 = 1_500;
 /// Parameters that a range of time stands for.
 const RANGE: [&str; 4] = ["start", "stop", "end", "delta"];
-/// Lengths of windows that read well, s.
-const STEPS: [u64; 17] = [
-    1, 5, 10, 15, 30, 60, 300, 600, 900, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800,
-    2_592_000,
-];
-const SECOND_US: i64 = 1_000_000;
 
 /// Why a view has nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +28,6 @@ pub enum ViewError {
     /// The statistic is gone.
     #[error("there is no statistic {0:?} any more")]
     NoStat(String),
-    /// More rows than can be drawn.
-    #[error(
-        "{rows} rows are too many to draw, more than {MAX_ROWS}; choose a shorter time or a value"
-    )]
-    TooMany { rows: u64 },
     /// The rows cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -56,21 +41,13 @@ pub enum ViewError {
 pub struct Shown {
     /// In which form.
     pub kind: Kind,
-    /// The rows: ascending by time where they are drawn over it; for bars, one for each name.
+    /// The first rows, where those are shown.
     pub table: Table,
-    /// The column of times.
-    pub time: Option<usize>,
-    /// The column of names.
-    pub name: Option<usize>,
-    /// The column of values.
-    pub value: Option<usize>,
-    /// Values of several rows may be added up.
-    pub additive: bool,
+    /// What is drawn, where rows are.
+    pub picture: Option<Drawn>,
     /// Seconds of a window.
     pub window_s: Option<u64>,
-    /// How long after its start a window shows itself, µs.
-    pub after_us: i64,
-    /// Rows there are, of which `table` may have the first.
+    /// Rows there are.
     pub total: u64,
     /// The parameters by which the same rows are asked for at `/api/{stat}`.
     pub pairs: Vec<(String, String)>,
@@ -78,6 +55,19 @@ pub struct Shown {
     pub complete_until: CompleteUntil,
     /// Version of the rows.
     pub version: String,
+}
+
+/// Rows, and the picture that they make.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// How they are drawn.
+    pub plan: Plan,
+    /// The rows.
+    pub rows: Rows,
+    /// What was asked of the picture.
+    pub asked: Asked,
+    /// The question that they answer.
+    pub query: Query,
 }
 
 /// Reads what `view` shows in `state`.
@@ -93,62 +83,81 @@ pub fn show(
     limits: &Limits,
 ) -> Result<Shown, ViewError> {
     let stat = catalog.stat(&view.stat).ok_or_else(|| ViewError::NoStat(view.stat.clone()))?;
-    let kind = state.kind(view);
-    let given = view.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut query = parse(given)?;
-    let described = describe(stat.snapshot.models(), &query)?;
-    let mut pairs = view.params.clone();
-    // What is chosen in a view stands out in it, beside the rest.
-    let others = state.received(view).filter(|choice| !sends(dashboard, view, choice));
-    let followed = others.map(|choice| (format!("{}__eq", choice.name), choice.value.clone()));
-    pairs.extend(followed);
-    if described.has_time {
-        let model = Some(described.model.as_str());
-        let newest = edge(&stat.snapshot, model, Order::Desc)?;
-        let (start, stop) = range(catalog, dashboard, view, state, newest)?;
-        if start.is_some() || stop.is_some() {
-            pairs.retain(|(name, _)| !RANGE.contains(&name.as_str()));
-        }
-        let bounds = [("start", start), ("stop", stop)];
-        pairs
-            .extend(bounds.into_iter().filter_map(|(name, us)| Some((name.to_owned(), unix(us?)))));
-        let first = match start {
-            Some(start) => Some(start),
-            None => edge(&stat.snapshot, model, Order::Asc)?,
-        };
-        let last = newest.map(|newest| stop.map_or(newest, |stop| stop.min(newest)));
-        if let Some(step_s) = step(kind, &query, &described, first.zip(last)) {
-            pairs.push(("step".to_owned(), step_s.to_string()));
-        }
-    }
-    query = parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
-    let window_s = query.step_s.or(described.window_s);
+    let models = stat.snapshot.models();
+    let (query, _) = parse(&stat, &view.params)?;
+    let described = describe(models, &query)?;
+    let pairs = asked_for(catalog, (dashboard, view, state), &stat, &described)?;
+    let (query, asked) = parse(&stat, &pairs)?;
+    let asked = Asked { width: Some(WIDTH), ..of_view(view, state, asked) };
     let shown = Shown {
-        kind,
+        kind: state.kind(view),
         table: Table::default(),
-        time: None,
-        name: None,
-        value: None,
-        additive: false,
-        window_s,
-        after_us: if described.shows_end { window_s.map_or(0, micros) } else { 0 },
+        picture: None,
+        window_s: query.step_s.or(described.window_s),
         total: 0,
         pairs,
         complete_until: stat.complete_until,
         version: stat.version.clone(),
     };
+    let question = Question { stat: &stat, query, asked, limits };
     match &view.source {
-        Source::Rows => rows(&stat, query, &described, shown, limits),
-        Source::Computed(name) => computed(catalog, &stat, name, &query, shown, limits),
+        Source::Rows => {
+            let chosen = |name: &str| state.chosen_in(dashboard, view, name);
+            stored(question, shown, &chosen)
+        }
+        Source::Computed(name) => computed(catalog, question, name, shown),
     }
 }
 
-fn micros(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND_US)
+/// What is asked of a statistic for a view.
+struct Question<'a> {
+    stat: &'a StatView,
+    query: Query,
+    asked: Asked,
+    limits: &'a Limits,
 }
 
-fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Query, QueryError> {
-    params::parse(pairs, now_us()).map_err(QueryError::Params)
+/// What the definition of a view and the state of its page say of a picture.
+pub(super) fn of_view(view: &View, state: &State, asked: Asked) -> Asked {
+    Asked {
+        unit: view.unit.clone(),
+        y: (view.y != AxisForm::Zero).then_some(view.y),
+        tz: state.zone.clone(),
+        ..asked
+    }
+}
+
+/// The parameters of a view in a state.
+fn asked_for(
+    catalog: &dyn Catalog,
+    (dashboard, view, state): (&Dashboard, &View, &State),
+    stat: &StatView,
+    described: &Description,
+) -> Result<Vec<(String, String)>, QueryError> {
+    let mut pairs = view.params.clone();
+    // What is chosen in a view stands out in it, beside the rest.
+    let others = state.received(view).filter(|choice| !sends(dashboard, view, choice));
+    let followed = others.map(|choice| (format!("{}__eq", choice.name), choice.value.clone()));
+    pairs.extend(followed);
+    if !described.has_time {
+        return Ok(pairs);
+    }
+    let newest = edge(&stat.snapshot, Some(described.model.as_str()), Order::Desc)?;
+    let (start, stop) = range(catalog, dashboard, view, state, newest)?;
+    if start.is_some() || stop.is_some() {
+        pairs.retain(|(name, _)| !RANGE.contains(&name.as_str()));
+    }
+    let bounds = [("start", start), ("stop", stop)];
+    pairs.extend(bounds.into_iter().filter_map(|(name, us)| Some((name.to_owned(), unix(us?)))));
+    Ok(pairs)
+}
+
+/// A query, and what it says of pictures.
+fn parse(stat: &StatView, pairs: &[(String, String)]) -> Result<(Query, Asked), QueryError> {
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut query = params::parse(pairs, now_us()).map_err(QueryError::Params)?;
+    let asked = Asked::of(stat.snapshot.models(), &mut query).map_err(QueryError::Params)?;
+    Ok((query, asked))
 }
 
 /// First and last time that a view is asked for, µs, as far as they are bounded.
@@ -192,118 +201,66 @@ fn newest_of(catalog: &dyn Catalog, dashboard: &Dashboard) -> Result<Option<i64>
     Ok(newest)
 }
 
-/// The length to which windows are joined, where there are more between two times than can be drawn.
-fn step(
-    kind: Kind,
-    query: &Query,
-    described: &Description,
-    times: Option<(i64, i64)>,
-) -> Option<u64> {
-    let (window_s, (first, last)) = (described.window_s?, times?);
-    if query.step_s.is_some() || query.points.is_some() || matches!(kind, Kind::Table | Kind::Count)
-    {
-        return None;
-    }
-    let seconds = (last.saturating_sub(first) / SECOND_US).unsigned_abs();
-    let least = (seconds / MAX_WINDOWS).max(window_s);
-    if least == window_s {
-        return None;
-    }
-    // Which hour of the day it was is not seen in longer windows.
-    let most = if kind == Kind::Heatmap { 3_600 } else { u64::MAX };
-    let fits = |step: &&u64| **step >= least && step.is_multiple_of(window_s) && **step <= most;
-    let step = STEPS.iter().find(fits).copied();
-    step.or_else(|| (kind == Kind::Heatmap && window_s < 3_600).then_some(3_600))
-}
-
-fn rows(
-    stat: &StatView,
-    mut query: Query,
-    described: &Description,
+fn stored<'s>(
+    question: Question<'_>,
     mut shown: Shown,
-    limits: &Limits,
+    chosen: &dyn Fn(&str) -> Vec<&'s str>,
 ) -> Result<Shown, ViewError> {
-    let is_table = matches!(shown.kind, Kind::Table | Kind::Count);
-    if described.has_time && !is_table && query.sort.is_none() {
-        query.order = Some(Order::Asc);
-    }
-    let selection = Selection::new(&stat.snapshot, &query, limits)?;
-    shown.total = selection.total();
-    let take = match shown.kind {
-        Kind::Count => 0,
-        Kind::Table => TABLE_ROWS,
-        _ if shown.total > MAX_ROWS => return Err(ViewError::TooMany { rows: shown.total }),
-        _ => MAX_ROWS,
+    let Question { stat, query, asked, limits } = question;
+    let wrong = |error: ParamError| QueryError::Params(vec![error]);
+    let kind = match shown.kind {
+        Kind::Table | Kind::Count => None,
+        Kind::Suited => Some(None),
+        Kind::Picture(kind) => Some(Some(kind)),
+        Kind::Summary => Some(Some(Picture::Line)),
     };
-    shown.table = selection.part(0, take)?;
-    let columns = &shown.table.columns;
-    let is_key = |column: &Column| {
-        described.all.iter().take(described.key_columns).any(|key| key.name == column.name)
+    let plan = match (kind, model(stat.snapshot.models(), &query)) {
+        (Some(kind), Some(model)) => {
+            let asked = Asked { kind, ..asked.clone() };
+            let fields = Fields::of_model(model, query.agg);
+            let plan = Plan::new(&fields, &asked, &query).map_err(wrong)?;
+            Some(if shown.kind == Kind::Summary { plan.clipped() } else { plan })
+        }
+        _ => None,
     };
-    let place = |wanted: &dyn Fn(&Column) -> bool| columns.iter().position(wanted);
-    shown.time = place(&|column| column.kind == ValueKind::Time);
-    shown.name = place(&|column| is_key(column) && is_name(column.kind))
-        .or_else(|| place(&|column| column.kind == ValueKind::Text));
-    let is_number = |column: &Column| matches!(column.kind, ValueKind::Int | ValueKind::Num);
-    shown.value = place(&|column| is_number(column) && !is_key(column));
-    let added_up = shown.value.map(|value| described.additive.contains(&columns[value].name));
-    shown.additive = added_up.unwrap_or(false) && query.agg.is_none();
-    if shown.kind == Kind::Bar && described.window_s.is_some() {
-        shown.table = added_by_name(&shown);
-        (shown.time, shown.name, shown.value) = (None, Some(0), Some(1));
-    } else if let (Kind::Bar, None, Some(value)) = (shown.kind, &query.sort, shown.value) {
-        shown.table.rows.sort_by(|a, b| b[value].cmp(&a[value]));
+    let Some(plan) = plan else {
+        let selection = Selection::new(&stat.snapshot, &query, limits)?;
+        shown.total = selection.total();
+        shown.table = selection.part(0, if shown.kind == Kind::Count { 0 } else { TABLE_ROWS })?;
+        return Ok(shown);
+    };
+    let kept = plan.by().map(chosen).unwrap_or_default();
+    let rows = plan.read(&stat.snapshot, &query, &kept, limits)?;
+    if shown.kind == Kind::Summary && rows.is_narrowed() {
+        let (rows, max_rows) = (rows.answer.table.total, MOST_ROWS);
+        let error = QueryError::TooManyRows { what: "a summary", rows, max_rows, indexed: None };
+        return Err(error.into());
     }
-    Ok(shown)
+    Ok(drawn(shown, plan, rows, asked, query))
 }
 
-/// One row for each name: what the rows of all windows add up to, the largest first.
-fn added_by_name(shown: &Shown) -> Table {
-    let (Some(name), Some(value)) = (shown.name, shown.value) else { return shown.table.clone() };
-    let mut sums: BTreeMap<Value, Sum> = BTreeMap::new();
-    for row in &shown.table.rows {
-        sums.entry(row[name].clone()).or_default().add(&row[value]);
-    }
-    let mut rows: Vec<_> = sums.into_iter().map(|(name, sum)| vec![name, sum.value()]).collect();
-    rows.sort_by(|a, b| b[1].cmp(&a[1]));
-    let columns = vec![shown.table.columns[name].clone(), shown.table.columns[value].clone()];
-    Table { columns, total: rows.len() as u64, rows, chosen: true }
-}
-
-/// A sum of cells: exact as long as they are whole numbers.
-#[derive(Default)]
-pub(crate) struct Sum {
-    whole: i128,
-    rest: Option<f64>,
-}
-
-impl Sum {
-    /// Adds a cell; what is no number adds nothing.
-    pub(crate) fn add(&mut self, cell: &Value) {
-        match cell {
-            Value::Int(number) => self.whole = self.whole.saturating_add(*number),
-            Value::Num(number) => self.rest = Some(self.rest.unwrap_or(0.0) + number),
-            _ => {}
+fn drawn(mut shown: Shown, plan: Plan, rows: Rows, asked: Asked, query: Query) -> Shown {
+    if let Some(step_s) = rows.answer.step_s {
+        shown.window_s = Some(step_s);
+        // Whoever asks for the rows of a picture of all that a range holds gets them as they are.
+        if !plan.is_clipped() && !shown.pairs.iter().any(|(name, _)| name == "step") {
+            shown.pairs.push(("step".to_owned(), step_s.to_string()));
         }
     }
-
-    /// What was added.
-    pub(crate) fn value(&self) -> Value {
-        match self.rest {
-            None => Value::Int(self.whole),
-            Some(rest) => Value::Num(rest + self.whole as f64),
-        }
-    }
+    shown.kind =
+        if shown.kind == Kind::Summary { Kind::Summary } else { Kind::Picture(plan.kind()) };
+    shown.total = rows.answer.table.total;
+    shown.picture = Some(Drawn { plan, rows, asked, query });
+    shown
 }
 
 fn computed(
     catalog: &dyn Catalog,
-    stat: &StatView,
+    question: Question<'_>,
     name: &str,
-    query: &Query,
     mut shown: Shown,
-    limits: &Limits,
 ) -> Result<Shown, ViewError> {
+    let Question { stat, query, asked, limits } = question;
     let ident = || stat.snapshot.manifest().ident.clone();
     let views = catalog.views().ok_or_else(|| ComputeError::Detached { ident: ident() })?;
     let wide = Limits {
@@ -312,35 +269,31 @@ fn computed(
         ..limits.clone()
     };
     // A computed view may stand on another model; then the query's own would be refused.
-    let query = Query { model: None, columns: None, ..query.clone() };
-    let answer = views.run(stat, name, &query, &wide)?;
-    shown.total = answer.table.total;
-    shown.table = answer.table;
-    let place = |wanted: &dyn Fn(ValueKind) -> bool| {
-        shown.table.columns.iter().position(|column| wanted(column.kind))
-    };
-    shown.time = place(&|kind| kind == ValueKind::Time);
-    shown.name = place(&|kind| kind == ValueKind::Text);
-    let last_number = shown
-        .table
-        .columns
-        .iter()
-        .rposition(|column| matches!(column.kind, ValueKind::Int | ValueKind::Num));
-    shown.value = last_number;
-    let missing = match shown.kind {
-        Kind::Table | Kind::Count => None,
-        Kind::Line | Kind::Area | Kind::Heatmap if shown.time.is_none() => Some("a time"),
-        Kind::Bar if shown.name.is_none() => Some("a name"),
-        _ if shown.value.is_none() => Some("a number"),
+    let selecting = Query { model: None, columns: None, ..query.clone() };
+    let answer: Answer = views.run(stat, name, &selecting, &wide)?;
+    let kind = match shown.kind {
+        Kind::Picture(kind) => Some(kind),
+        Kind::Summary => Some(Picture::Line),
         _ => None,
     };
-    if let Some(missing) = missing {
-        return Err(QueryError::Params(vec![ParamError {
-            param: "type".to_owned(),
-            reason: format!("{} needs {missing}, and no computed column is one", shown.kind.name()),
-            allowed: "table".to_owned(),
-        }])
-        .into());
+    let plan = match shown.kind {
+        Kind::Table | Kind::Count => None,
+        _ => {
+            let asked = Asked { kind, ..asked.clone() };
+            match Plan::of_table(&answer.table, &asked, &query) {
+                Ok(plan) => Some(plan),
+                // Not every table is a picture.
+                Err(_) if shown.kind == Kind::Suited => None,
+                Err(error) => return Err(QueryError::Params(vec![error]).into()),
+            }
+        }
+    };
+    if let Some(plan) = plan {
+        return Ok(drawn(shown, plan, Rows::all(answer), asked, query));
     }
+    shown.kind = if shown.kind == Kind::Count { Kind::Count } else { Kind::Table };
+    shown.total = answer.table.total;
+    shown.table = answer.table;
+    shown.table.rows.truncate(usize::try_from(TABLE_ROWS).unwrap_or(usize::MAX));
     Ok(shown)
 }

@@ -1,16 +1,18 @@
 //! Views of a statistic for which nobody defined any: they follow from its columns.
 
-use super::check::{drawable, is_name, numbers};
-use super::definition::{Chart, Kind, Scale, Source, View};
-use statmill_plugin_api::manifest::StatManifest;
+use std::collections::HashSet;
 
+use statmill_plugin_api::manifest::{ModelManifest, StatManifest, ValueKind};
+
+use super::check::drawable;
+use super::definition::{Chart, Kind, Source, View};
 use crate::query::{Description, Query, describe};
+use crate::render::picture::{Asked, Fields, Kind as Picture, Plan};
+use crate::render::svg::AxisForm;
 use crate::store::stored_models;
 
 /// Windows that a picture shows at first.
 const WINDOWS: u64 = 336;
-/// Rows in the order of a column, the largest of which a picture shows.
-const LARGEST: &str = "20";
 
 /// A picture of each model, as far as its rows can be drawn, and its rows as a table.
 pub(super) fn views(ident: &str, manifest: &StatManifest) -> Vec<View> {
@@ -19,30 +21,33 @@ pub(super) fn views(ident: &str, manifest: &StatManifest) -> Vec<View> {
     let models = manifest.models.iter().enumerate().filter_map(|(at, model)| {
         let query = Query { model: Some(model.name.clone()), ..Query::default() };
         let described = describe(&stored, &query).ok()?;
-        Some(view(ident, at, &described, manifest.models.len() == 1))
+        Some(view(ident, (at, model), &described, manifest.models.len() == 1))
     });
     models.collect()
 }
 
-fn view(ident: &str, at: usize, described: &Description, is_only: bool) -> View {
-    let can = |kind: &Kind| drawable(*kind, described).is_ok();
-    let wanted = [Kind::Line, Kind::Bar, Kind::Table];
-    let charts = wanted.into_iter().filter(can);
+fn view(
+    ident: &str,
+    (at, model): (usize, &ModelManifest),
+    described: &Description,
+    is_only: bool,
+) -> View {
+    let (asked, query) = (Asked::default(), Query::default());
+    let suited = Plan::new(&Fields::of_model(model, None), &asked, &query).ok();
+    let can = |kind: &Kind| drawable(*kind, model, &asked, &query).is_ok();
+    let mut kinds: Vec<Kind> = suited.iter().map(|plan| Kind::Picture(plan.kind())).collect();
+    let others = [Picture::Line, Picture::Bar].map(Kind::Picture);
+    kinds.extend(others.into_iter().chain([Kind::Table]).filter(can));
+    let mut seen = HashSet::new();
+    kinds.retain(|kind| seen.insert(*kind));
     let charts: Vec<_> =
-        charts.map(|kind| Chart { kind, title: kind.title().to_owned() }).collect();
+        kinds.into_iter().map(|kind| Chart { kind, title: kind.title().to_owned() }).collect();
     let keys = described.all.iter().take(described.key_columns);
     let names: Vec<_> =
         keys.filter(|column| is_name(column.kind)).map(|column| column.name.clone()).collect();
     let mut params = Vec::new();
     if at > 0 {
         params.push(("model".to_owned(), described.model.clone()));
-    }
-    if described.window_s.is_none()
-        && charts[0].kind == Kind::Bar
-        && let Some(value) = numbers(described).first()
-    {
-        params.push(("sort".to_owned(), format!("-{}", value.name)));
-        params.push(("limit".to_owned(), LARGEST.to_owned()));
     }
     let title = match is_only {
         true => "Rows".to_owned(),
@@ -61,7 +66,7 @@ fn view(ident: &str, at: usize, described: &Description, is_only: bool) -> View 
         parent: None,
         pickers: Vec::new(),
         unit: None,
-        y: Scale::Zero,
+        y: AxisForm::Zero,
         width: super::Width::Full,
         default_load: true,
         pointer: String::new(),
@@ -75,4 +80,9 @@ fn plain(name: &str) -> String {
         "" | "chart" => "rows".to_owned(),
         name => name.chars().take(64).map(plain).collect(),
     }
+}
+
+/// Whether values of a kind name things.
+fn is_name(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::Text | ValueKind::Int | ValueKind::Bool)
 }

@@ -1,6 +1,8 @@
 //! What a view and a dashboard are.
 
 use super::read::Fault;
+use crate::render::picture::Kind as Picture;
+use crate::render::svg::AxisForm;
 
 /// A page of views.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +80,7 @@ pub struct View {
     /// Unit of the values, instead of the column's own.
     pub unit: Option<String>,
     /// How values become heights.
-    pub y: Scale,
+    pub y: AxisForm,
     /// How much of the page's width it takes.
     pub width: Width,
     /// It is shown at first; otherwise once its heading is opened.
@@ -99,25 +101,19 @@ pub enum Source {
 /// One form of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chart {
-    /// What is drawn.
+    /// What is shown.
     pub kind: Kind,
     /// Human name.
     pub title: String,
 }
 
-/// What is drawn.
+/// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Values over time, a line for each value of the first dimension.
-    Line,
-    /// As lines, filled.
-    Area,
-    /// One value for each name, largest first.
-    Bar,
-    /// Values over two axes, as colours.
-    Heatmap,
-    /// One number, and how it came about.
-    Tile,
+    /// The picture that suits the columns; the rows, where there is none.
+    Suited,
+    /// This picture.
+    Picture(Picture),
     /// How many rows there are.
     Count,
     /// What became of each name over the time shown, in numbers and as a small line.
@@ -127,61 +123,52 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind with its names: ours first, then those that other systems' definitions use.
-    const NAMES: [(Self, &'static [&'static str]); 8] = [
-        (Self::Line, &["line", "average_thumbnails", "test_chart"]),
-        (Self::Area, &["area"]),
-        (Self::Bar, &["bar", "side_bars"]),
-        (Self::Heatmap, &["heatmap"]),
-        (Self::Tile, &["tile"]),
-        (Self::Count, &["count"]),
-        (Self::Summary, &["summary"]),
-        (Self::Table, &["table"]),
+    /// Every other kind than a picture with its name.
+    const OTHERS: [(&'static str, Self); 4] = [
+        ("auto", Self::Suited),
+        ("count", Self::Count),
+        ("summary", Self::Summary),
+        ("table", Self::Table),
+    ];
+    /// Names that other systems' definitions use.
+    const FOREIGN: [(&'static str, Self); 3] = [
+        ("average_thumbnails", Self::Picture(Picture::Line)),
+        ("test_chart", Self::Picture(Picture::Line)),
+        ("side_bars", Self::Picture(Picture::Bar)),
     ];
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, names)| names[0])
+        if let Self::Picture(picture) = self {
+            return picture.name();
+        }
+        Self::OTHERS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 
     /// The kind of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(kind, _)| *kind)
+        let others = Self::OTHERS.iter().chain(&Self::FOREIGN).find(|(known, _)| *known == name);
+        others.map(|(_, kind)| *kind).or_else(|| Picture::named(name).map(Self::Picture))
     }
 
     /// The names of all.
     pub(super) fn names() -> Vec<&'static str> {
-        Self::NAMES.iter().map(|(_, names)| names[0]).collect()
+        Picture::names().into_iter().chain(Self::OTHERS.iter().map(|(name, _)| *name)).collect()
     }
 
     /// What a reader who may choose is offered.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Line => "Lines",
-            Self::Area => "Areas",
-            Self::Bar => "Bars",
-            Self::Heatmap => "Heat map",
-            Self::Tile => "Number",
+            Self::Suited => "Picture",
+            Self::Picture(picture) => picture.title(),
             Self::Count => "Number of rows",
             Self::Summary => "Summary",
             Self::Table => "Table",
         }
     }
-}
-
-/// How values become heights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// From zero.
-    #[default]
-    Zero,
-    /// From the smallest value.
-    Auto,
-    /// Equal factors are equal heights.
-    Log,
 }
 
 /// How much of the page's width a view takes where there is room.

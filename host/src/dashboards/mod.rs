@@ -22,9 +22,9 @@ mod tests;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-pub use self::data::{Shown, ViewError, show};
-pub use self::definition::{Chart, Dashboard, Kind, Origin, Scale, Source, View, Width};
-pub use self::picture::{picture, series, spark, total, window_name};
+pub use self::data::{Drawn, Shown, ViewError, show};
+pub use self::definition::{Chart, Dashboard, Kind, Origin, Source, View, Width};
+pub use self::picture::{picture, series, spark};
 pub use self::read::{Definitions, Fault};
 pub(crate) use self::state::query_of;
 pub use self::state::{Choice, State};

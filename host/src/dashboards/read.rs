@@ -9,9 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use statmill_plugin_api::manifest::StatManifest;
 
-use super::definition::{Chart, Dashboard, Kind, Origin, Scale, Source, View, Width};
+use super::definition::{Chart, Dashboard, Kind, Origin, Source, View, Width};
 use super::keys::{escaped, flag, known_keys, length, names, plain_name, typed};
 use crate::config::nearest::{nearest, suggestion};
+use crate::render::picture::Kind as Picture;
+use crate::render::svg::AxisForm;
 
 /// The largest file that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -109,8 +111,7 @@ fn read_bounded(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
 }
 
-/// The views among the definitions in a manifest, and what is wrong with others. One without a `type`
-/// that the plugin computes is shown as a table.
+/// The views among the definitions in a manifest, and what is wrong with others.
 pub(super) fn of_manifest(ident: &str, manifest: &StatManifest) -> (Vec<View>, Vec<Fault>) {
     let origin = Origin::Stat(ident.to_owned());
     let (mut views, mut faults) = (Vec::new(), Vec::new());
@@ -198,6 +199,12 @@ struct WrittenView {
     compute: Option<Map<String, Json>>,
 }
 
+impl WrittenView {
+    fn is_computed(&self) -> bool {
+        self.data_adapter.is_some() || self.compute.is_some()
+    }
+}
+
 #[derive(Deserialize)]
 struct WrittenChart {
     name: String,
@@ -227,9 +234,9 @@ fn view(json: &Json, pointer: &str, origin: &Origin) -> Result<View, Fault> {
         length(span, &at("span"), origin)?;
     }
     let y = match written.y.as_deref() {
-        None | Some("zero") => Scale::Zero,
-        Some("auto") => Scale::Auto,
-        Some("log") => Scale::Log,
+        None | Some("zero") => AxisForm::Zero,
+        Some("auto") => AxisForm::Auto,
+        Some("log") => AxisForm::Log,
         Some(other) => {
             let reason = format!("{other:?} is none of `zero`, `auto` and `log`");
             return Err(origin.fault(&at("y"), reason));
@@ -266,7 +273,8 @@ fn view(json: &Json, pointer: &str, origin: &Origin) -> Result<View, Fault> {
     })
 }
 
-/// The forms of a view, that which is shown first. Without any it is a table.
+/// The forms of a view, that which is shown first. Without any it is a table, of what is computed the picture
+/// that suits it.
 fn charts(written: &WrittenView, pointer: &str, origin: &Origin) -> Result<Vec<Chart>, Fault> {
     let kind = |name: &str, place: String| {
         Kind::named(name).ok_or_else(|| {
@@ -295,7 +303,10 @@ fn charts(written: &WrittenView, pointer: &str, origin: &Origin) -> Result<Vec<C
             None => charts.insert(0, Chart { kind, title: kind.title().to_owned() }),
         }
     }
-    if charts.is_empty() {
+    if charts.is_empty() && written.is_computed() {
+        charts.push(Chart { kind: Kind::Suited, title: Kind::Suited.title().to_owned() });
+    }
+    if !charts.iter().any(|chart| chart.kind != Kind::Suited) {
         charts.push(Chart { kind: Kind::Table, title: Kind::Table.title().to_owned() });
     }
     Ok(charts)
@@ -303,9 +314,16 @@ fn charts(written: &WrittenView, pointer: &str, origin: &Origin) -> Result<Vec<C
 
 fn default_width(kind: Kind) -> Width {
     match kind {
-        Kind::Line | Kind::Area | Kind::Table | Kind::Summary => Width::Full,
-        Kind::Bar | Kind::Heatmap => Width::Half,
-        Kind::Tile | Kind::Count => Width::Quarter,
+        Kind::Picture(Picture::Tile | Picture::Sparkline) | Kind::Count => Width::Quarter,
+        Kind::Picture(
+            Picture::Bar
+            | Picture::StackedBar
+            | Picture::Week
+            | Picture::Histogram
+            | Picture::Scatter
+            | Picture::Box,
+        ) => Width::Half,
+        Kind::Picture(_) | Kind::Suited | Kind::Table | Kind::Summary => Width::Full,
     }
 }
 

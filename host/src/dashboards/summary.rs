@@ -1,12 +1,13 @@
 //! What became of each name over the time shown, in numbers.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statmill_plugin_api::encoding::Value;
 
-use super::data::{Shown, Sum};
-use super::picture::{number, places};
+use super::data::Shown;
+use crate::query::Table;
+use crate::render::picture::Sum;
 use crate::render::svg::{Chart, Plot, Size, Sparkline};
 
 /// What became of one name.
@@ -39,13 +40,14 @@ impl Line {
 /// One line for each name, the largest first.
 #[must_use]
 pub fn summary(shown: &Shown) -> Vec<Line> {
-    let (Some(time), Some(name), Some(value)) = (shown.time, shown.name, shown.value) else {
-        return Vec::new();
-    };
-    let places = places(shown, time);
+    let Some(drawn) = &shown.picture else { return Vec::new() };
+    let table = &drawn.rows.answer.table;
+    let (Some(name), Some(value)) = drawn.plan.places(table) else { return Vec::new() };
+    let time = 0;
+    let places = places(table, shown.window_s);
     let mut all = Sum::default();
     let mut names: BTreeMap<&Value, (Sum, BTreeMap<i64, Sum>)> = BTreeMap::new();
-    for row in &shown.table.rows {
+    for row in &table.rows {
         let Value::Time(time_us) = row[time] else { continue };
         all.add(&row[value]);
         let (sum, windows) = names.entry(&row[name]).or_default();
@@ -79,4 +81,32 @@ pub fn summary(shown: &Shown) -> Vec<Line> {
         .collect();
     lines.sort_by(|a, b| b.share.total_cmp(&a.share));
     lines
+}
+
+/// Every window between the first and the last row, µs; those of the rows where they have none.
+fn places(table: &Table, window_s: Option<u64>) -> Vec<i64> {
+    let time =
+        |row: &Vec<Value>| if let Value::Time(time_us) = row[0] { Some(time_us) } else { None };
+    let times: BTreeSet<i64> = table.rows.iter().filter_map(time).collect();
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
+    let step_us =
+        window_s.and_then(|window_s| i64::try_from(window_s).ok()?.checked_mul(1_000_000));
+    let Some(step_us) = step_us.filter(|step_us| *step_us > 0) else {
+        return times.into_iter().collect();
+    };
+    // However long the time, there are not many more windows than rows can fill.
+    let most = times.len().saturating_mul(4).max(2_000);
+    if last.saturating_sub(*first) / step_us >= most as i64 {
+        return times.into_iter().collect();
+    }
+    let even = (0..=(last - first) / step_us).map(|at| first + at * step_us);
+    even.chain(times.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int(number) => Some(*number as f64),
+        Value::Num(number) => Some(*number),
+        _ => None,
+    }
 }

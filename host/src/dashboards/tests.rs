@@ -9,6 +9,7 @@ use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
 use super::*;
 use crate::query::memory::MemoryRows;
+use crate::render::picture::Kind as Picture;
 
 fn stats() -> Manifests {
     let hourly = |ident: &str| {
@@ -68,7 +69,7 @@ fn a_definition_reads_in_the_words_of_both_systems() {
     );
     let view = &dashboard.views[0];
     let kinds: Vec<_> = view.charts.iter().map(|chart| chart.kind).collect();
-    assert_eq!(kinds, [Kind::Line, Kind::Table]);
+    assert_eq!(kinds, [Kind::Picture(Picture::Line), Kind::Table]);
     assert_eq!(
         (&view.emits[..], &view.pickers[..]),
         (&["topic".to_owned()][..], &["topic".to_owned()][..])
@@ -98,7 +99,7 @@ fn what_is_wrong_is_named_by_file_and_pointer() {
         (view(json!({ "default_load": "maybe" })), "/views/0/default_load", "neither true nor"),
         (view(json!({ "parent": "w" })), "/views/0/parent", "no view \"w\""),
         (view(json!({ "parent": "v" })), "/views/0/parent", "its own parent"),
-        (view(json!({ "stat": "users" })), "/views/0/type", "needs a model with windows"),
+        (view(json!({ "stat": "users" })), "/views/0/type", "needs a model with a time"),
         (view(json!({ "data_adapter": "share" })), "/views/0/data_adapter", "computes no view"),
         (view(json!({ "charts": [{}] })), "/views/0/charts/0", "missing field `name`"),
     ] {
@@ -149,8 +150,11 @@ fn a_statistic_without_definitions_gets_views_of_its_columns() {
         let view = &found.of_stat(ident).unwrap().views[0];
         view.charts.iter().map(|chart| chart.kind).collect::<Vec<_>>()
     };
-    assert_eq!(kinds("volume"), [Kind::Line, Kind::Bar, Kind::Table]);
-    assert_eq!(kinds("users"), [Kind::Bar, Kind::Table]);
+    assert_eq!(
+        kinds("volume"),
+        [Kind::Picture(Picture::Line), Kind::Picture(Picture::Bar), Kind::Table]
+    );
+    assert_eq!(kinds("users"), [Kind::Picture(Picture::Bar), Kind::Table]);
     assert_eq!(found.of_stat("volume").unwrap().views[0].emits, ["topic"]);
 }
 
@@ -175,7 +179,7 @@ fn a_plugins_own_views_are_shown_instead() {
 fn linked() -> Dashboard {
     let views = [
         view(json!({ "name": "lines", "signals": ["topic"] })),
-        view(json!({ "name": "heat", "type": "heatmap", "listens": ["topic"] })),
+        view(json!({ "name": "heat", "type": "week", "listens": ["topic"] })),
         view(json!({ "name": "people", "stat": "users", "type": "bar", "emits": ["user"] })),
     ];
     dashboards(&[json!({ "name": "d", "views": views })]).list[0].clone()
@@ -227,7 +231,7 @@ fn another_form_of_a_view_is_part_of_the_address() {
     dashboard.views[0].charts.push(table);
     let found = state(&dashboard, &[("chart.lines", "table")]);
     assert_eq!(found.kind(&dashboard.views[0]), Kind::Table);
-    assert_eq!(found.with_chart(&dashboard.views[0], Kind::Line).query(), "?");
+    assert_eq!(found.with_chart(&dashboard.views[0], Kind::Picture(Picture::Line)).query(), "?");
 }
 
 /// The cases of the data that both systems are compared by.

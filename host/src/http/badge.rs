@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::rows::{self, find_plain};
 use super::{Answer, App, headers, svg};
 use crate::query::{self, Format, params};
-use crate::render::picture::{Plan, completeness, summary};
+use crate::render::picture::{Fields, Plan, completeness, model, summary};
 use crate::render::svg::{Badge, BadgeColour, badge};
 
 /// What the label is, in words.
@@ -60,12 +60,13 @@ pub(super) async fn get(
     app.blocking(move |app| {
         let limits = svg::limits(app);
         let snapshot = &found.view.snapshot;
-        let Some(model) = svg::model(&found, &query) else {
+        let Some(model) = model(snapshot.models(), &query) else {
             query::run(snapshot, &query, &limits)?;
             return Err(Problem::internal());
         };
         let wrong = |error| Problem::params(vec![error]);
-        let plan = Plan::number(model, &asked, &query).map_err(wrong)?;
+        let plan =
+            Plan::number(&Fields::of_model(model, query.agg), &asked, &query).map_err(wrong)?;
         let answer = query::run(snapshot, &plan.summary_query(&query), &limits)?;
         svg::check_rows(&answer)?;
         let summary = summary(&plan, &answer.table).map_err(wrong)?;

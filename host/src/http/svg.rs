@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
-use statmill_plugin_api::manifest::ModelManifest;
-
 use super::links::Place;
 use super::negotiate::Chosen;
 use super::pages::Wish;
 use super::problem::Problem;
 use super::rows::{self, Found};
 use super::{Answer, App};
-use crate::query::shape::ModelShape;
 use crate::query::{self, Format, Limits, Page, Query, QueryError};
-use crate::render::picture::{About, Asked, Kind, MOST_ROWS, Plan};
+use crate::render::picture::{About, Asked, Fields, MOST_ROWS, Plan, Rows, model};
 use crate::render::svg::{Emphasis, Link, Mark, Plot, Size, stand_alone};
+use axum::http::HeaderMap;
 
 /// Height of heading and edges around bars, px.
 const AROUND_BARS: u32 = 80;
@@ -23,20 +20,7 @@ const MOST_BARS: usize = 30;
 
 /// Takes what is said of a picture out of a query.
 pub(super) fn asked(found: &Found, query: &mut Query) -> Result<Asked, Problem> {
-    let columns: Vec<String> = match model(found, query) {
-        Some(model) => {
-            ModelShape::new(model).columns().iter().map(|column| column.name.clone()).collect()
-        }
-        None => Vec::new(),
-    };
-    Asked::take(query, &columns).map_err(Problem::params)
-}
-
-/// The model that a query asks.
-pub(super) fn model<'a>(found: &'a Found, query: &Query) -> Option<&'a ModelManifest> {
-    let is_wanted = |name: &str| query.model.as_ref().is_none_or(|wanted| wanted == name);
-    let models = found.view.snapshot.models();
-    models.iter().find(|stored| is_wanted(&stored.name)).map(|stored| &stored.model)
+    Asked::of(found.view.snapshot.models(), query).map_err(Problem::params)
 }
 
 /// What a picture may read: as other queries, and a whole picture at once.
@@ -86,60 +70,64 @@ fn draw(
     place: &Place,
 ) -> Result<(query::Answer, String), Problem> {
     let snapshot = &found.view.snapshot;
-    let limits = limits(app);
-    let Some(model) = model(found, query) else {
+    let Some(model) = model(snapshot.models(), query) else {
         // There is no such model: the query says so, and which there are.
-        query::run(snapshot, query, &limits)?;
+        query::run(snapshot, query, &limits(app))?;
         return Err(Problem::internal());
     };
-    let plan = Plan::new(model, asked, query).map_err(|error| Problem::params(vec![error]))?;
-    let mut answer = query::run(snapshot, &plan.query(query), &limits)?;
-    if plan.kind() != Kind::Bar
-        && let Err(too_many) = check_rows(&answer)
-    {
-        answer = narrowed(found, &plan, query, &limits)?.ok_or(too_many)?;
-    }
-    let manifest = snapshot.manifest();
+    let fields = Fields::of_model(model, query.agg);
+    let plan = Plan::new(&fields, asked, query).map_err(|error| Problem::params(vec![error]))?;
+    let rows = plan.read(snapshot, query, &[], &app.options.limits)?;
+    let body = drawn(found, "", &plan, &rows, (asked, query, place));
+    Ok((rows.answer, body))
+}
+
+/// A picture of what the plugin computed.
+pub(super) fn computed(
+    found: &Found,
+    title: &str,
+    answer: query::Answer,
+    (asked, query, place): (&Asked, &Query, &Place),
+) -> Result<(query::Answer, String), Problem> {
+    let plan = Plan::of_table(&answer.table, asked, query);
+    let plan = plan.map_err(|error| Problem::params(vec![error]))?;
+    let rows = Rows::all(answer);
+    let body = drawn(found, title, &plan, &rows, (asked, query, place));
+    Ok((rows.answer, body))
+}
+
+/// `title` stands for that of the stat, unless it is empty.
+fn drawn(
+    found: &Found,
+    title: &str,
+    plan: &Plan,
+    rows: &Rows,
+    (asked, query, place): (&Asked, &Query, &Place),
+) -> String {
+    let manifest = found.view.snapshot.manifest();
     let pairs: Vec<(&str, &str)> = place.pairs().collect();
+    let titles = [title, &manifest.title, &found.ident];
+    // What only the answer has cannot be asked for.
+    let can_filter = |name: &str| {
+        let mut models = found.view.snapshot.models().iter();
+        models.any(|stored| stored.model.dimensions.iter().any(|own| own.name == name))
+    };
     let about = About {
-        title: if manifest.title.is_empty() { &found.ident } else { &manifest.title },
+        title: titles.into_iter().find(|title| !title.is_empty()).unwrap_or_default(),
         summary: &manifest.summary,
         complete_until: found.view.complete_until,
         asked,
         query,
-        mark: &|dimension, value| mark(&pairs, dimension, value),
+        mark: &|name, value| {
+            if can_filter(name) { mark(&pairs, name, value) } else { Mark::default() }
+        },
     };
-    let mut chart = plan.chart(&about, &answer);
+    let mut chart = plan.chart(&about, rows);
     if let (Plot::Bars(bars), None) = (&chart.plot, asked.height) {
         let height = bars.height(MOST_BARS);
         chart.size = Size::new(chart.size.width(), height.saturating_add(AROUND_BARS));
     }
-    Ok((answer, stand_alone(&chart)))
-}
-
-/// The rows of the largest series alone, where those of all are too many.
-fn narrowed(
-    found: &Found,
-    plan: &Plan,
-    query: &Query,
-    limits: &Limits,
-) -> Result<Option<query::Answer>, QueryError> {
-    let snapshot = &found.view.snapshot;
-    let (Some(ranking), Some(by)) = (plan.ranking(query), plan.by()) else { return Ok(None) };
-    let ranked = query::run(snapshot, &ranking, limits)?;
-    let column = ranked.table.columns.iter().position(|column| column.name == by);
-    let values = |column: usize| {
-        let texts = ranked.table.rows.iter().filter_map(move |row| match &row[column] {
-            query::Value::Text(text) => Some(text.to_string()),
-            _ => None,
-        });
-        texts.collect::<Vec<String>>()
-    };
-    let Some(narrow) = column.and_then(|column| plan.only(query, &values(column))) else {
-        return Ok(None);
-    };
-    let answer = query::run(snapshot, &plan.query(&narrow), limits)?;
-    Ok((answer.table.total <= MOST_ROWS).then_some(answer))
+    stand_alone(&chart)
 }
 
 /// Choosing a value filters by it; choosing it again does not any more.

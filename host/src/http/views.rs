@@ -12,10 +12,13 @@ use super::pages::{self, Wish};
 use super::problem::Problem;
 use super::rows::{self, Found};
 use super::{Answer, App, svg};
-use crate::query::{ComputeError, Format, computed_views, params};
+use crate::query::{ComputeError, Format, Limits, Query, computed_views, params};
 use crate::render::html::encode;
 
-pub(super) const FORMATS: [Format; 4] = [Format::Json, Format::Csv, Format::Html, Format::Ndjson];
+pub(super) const FORMATS: [Format; 5] =
+    [Format::Json, Format::Csv, Format::Html, Format::Ndjson, Format::Svg];
+/// The most rows that a picture is made of.
+const MOST_ROWS: u64 = 50_000;
 
 pub(super) async fn get(
     State(app): State<Arc<App>>,
@@ -27,6 +30,9 @@ pub(super) async fn get(
     let Path((ident, name)) = path.map_err(|error| Problem::path(&error))?;
     let found = rows::find_plain(&app, &ident)?;
     let (view, extension) = named(&found, &name)?;
+    let known = computed_views(found.view.snapshot.manifest());
+    let title = known.into_iter().find(|known| known.name == view).map(|known| known.title);
+    let title = title.unwrap_or_default();
     let rest = format!("/views/{}", encode(&view));
     let place = Place::new(&app, (&uri, &request), (&ident, &rest), extension, raw.as_deref());
     let mut query =
@@ -37,7 +43,10 @@ pub(super) async fn get(
         return Ok(redirect);
     }
     let wish = Wish::of(&request);
-    let what = format!("{rest} {:?}", asked.tz);
+    let is_picture = chosen.format == Format::Svg;
+    // Links in a picture repeat the question as it was put.
+    let put: Vec<_> = place.pairs().filter(|_| is_picture).collect();
+    let what = format!("{rest} {asked:?} {put:?}");
     let etag = rows::etag(&found, &what, &query, (chosen, wish));
     if let Some(known) = rows::known(&app, &found, &etag, &request) {
         return Ok(known);
@@ -45,6 +54,19 @@ pub(super) async fn get(
     app.blocking(move |app| {
         let detached = || ComputeError::Detached { ident: found.ident.clone() };
         let views = app.catalog.views().ok_or_else(detached)?;
+        if is_picture {
+            let limits = Limits {
+                default_rows_per_page: MOST_ROWS,
+                max_rows_per_page: MOST_ROWS,
+                ..app.options.limits.clone()
+            };
+            // A picture is one page.
+            let whole = Query { page: 1, rows_per_page: None, ..query.clone() };
+            let answer = views.run(&found.view, &view, &whole, &limits)?;
+            let (answer, body) = svg::computed(&found, &title, answer, (&asked, &query, &place))?;
+            let forms = (etag.as_str(), &FORMATS[..], Some(body.into_bytes()));
+            return Ok(rows::respond(app, &found, &query, chosen, &answer, &place, forms));
+        }
         let answer = views.run(&found.view, &view, &query, &app.options.limits)?;
         let body = (chosen.format == Format::Html).then(|| {
             let (computed, zone) = (Some(view.as_str()), asked.tz.as_deref());

@@ -63,6 +63,12 @@ pub fn computed_views(manifest: &StatManifest) -> Vec<ComputedView> {
         .collect()
 }
 
+/// A table as a plugin would answer it.
+#[cfg(test)]
+pub(crate) fn table_of(json: &str) -> Result<Table, String> {
+    answer::table(json)
+}
+
 /// Why there is no answer of a computed view.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

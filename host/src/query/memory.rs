@@ -73,6 +73,12 @@ impl MemoryRows {
         self
     }
 
+    /// Shows the starts of windows.
+    pub(crate) fn shown_by_start(mut self) -> Self {
+        self.manifest.models[0].stamp = Stamp::Start;
+        self
+    }
+
     /// Has a roll-up to windows of so many seconds.
     pub(crate) fn rolled_up_to(mut self, window_s: u64) -> Self {
         self.manifest.models[0].rollups.push(Rollup { window_s, retention_s: None });
@@ -97,10 +103,12 @@ impl MemoryRows {
         self
     }
 
-    /// Adds a row; `time_us` is the window's end as it is shown.
+    /// Adds a row; `time_us` is the time that is shown.
     pub(crate) fn add(&mut self, time_us: Option<i64>, dimensions: &[Value], volume: u64) {
         let mut key = Vec::new();
-        let window_us = self.manifest.models[0].window_s.unwrap_or(0) as i64 * 1_000_000;
+        let model = &self.manifest.models[0];
+        let shown_after_s = model.window_s.filter(|_| model.stamp == Stamp::End).unwrap_or(0);
+        let window_us = shown_after_s as i64 * 1_000_000;
         encode_key(time_us.map(|time_us| time_us - window_us), dimensions, &mut key);
         let mut count = Count::default();
         count.add(Stamp3::default(), volume, &MeasureOptions::DEFAULT);

@@ -6,6 +6,7 @@
 //! knows HTTP, the store's layout, or how a plugin is called.
 
 mod agg;
+mod buckets;
 pub mod catalog;
 pub mod computed;
 mod cursor;
@@ -29,6 +30,7 @@ mod watch;
 
 pub use crate::store::Order;
 pub use agg::Agg;
+pub use buckets::{Buckets, buckets};
 pub use catalog::{Catalog, CompleteUntil, StatState, StatView};
 pub use computed::{Compute, ComputeError, ComputedView, ComputedViews, GivenUp, computed_views};
 pub use cursor::Cursor;

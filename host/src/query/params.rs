@@ -47,6 +47,9 @@ pub struct Query {
     pub points: Option<u64>,
     /// What becomes of the numbers of windows that are joined; none = what one longer window would hold.
     pub agg: Option<Agg>,
+    /// Joined windows at the bounds of time hold what lies within; else only whole ones are shown. Totals
+    /// over a range are right only so.
+    pub clip: bool,
     /// At most this many rows, before paging.
     pub limit: Option<u64>,
     /// From 1 on.
@@ -85,6 +88,7 @@ impl Default for Query {
             step_s: None,
             points: None,
             agg: None,
+            clip: false,
             limit: None,
             page: 1,
             cursor: None,

@@ -22,6 +22,7 @@ use super::run::{Limits, QueryError};
 use super::shape::ModelShape;
 use super::table::{Column, Table};
 use crate::store::Snapshot;
+use statmill_plugin_api::encoding::Value;
 
 /// Key and value, encoded.
 type Row = (Vec<u8>, Vec<u8>);
@@ -64,7 +65,7 @@ impl<'a> Selection<'a> {
         let (shape, join) = match plan.step_s {
             None => (ModelShape::new(&models[plan.model].model), None),
             Some(step_s) => {
-                let (join, joined) = Join::new(snapshot, plan.model, step_s, query.agg)?;
+                let (join, joined) = Join::new(snapshot, plan.model, step_s, query)?;
                 (ModelShape::owned(joined), Some(join))
             }
         };
@@ -108,6 +109,33 @@ impl<'a> Selection<'a> {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The columns of the rows.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Hands every row that matches to `take`, ascending by key, whatever order, limit and columns the query
+    /// says; none is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`], that of `take` among them.
+    pub fn each(
+        &self,
+        take: &mut dyn FnMut(&[Value]) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let mut cells = Vec::new();
+        for row in self.scan.all() {
+            let (key, value) = row?;
+            cells.clear();
+            self.scan.shape.key_cells(&key, &mut cells)?;
+            self.scan.shape.value_cells(&value, &mut cells)?;
+            take(&cells)?;
+        }
+        Ok(())
     }
 
     /// Reads the selected rows without the first `skip`, and no more than `take` of them.
@@ -162,7 +190,7 @@ impl<'a> Selection<'a> {
 /// Names what decides in which order rows stand, and what keys they have.
 fn question(model: &str, step_s: Option<u64>, query: &Query) -> u64 {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    (model, step_s, query.agg, query.order, &query.sort).hash(&mut hash);
+    (model, step_s, query.agg, query.clip, query.order, &query.sort).hash(&mut hash);
     hash.finish()
 }
 

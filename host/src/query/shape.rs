@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use statmill_plugin_api::aggregate;
 use statmill_plugin_api::encoding::{self, DecodeError, Value};
-use statmill_plugin_api::manifest::{ModelManifest, Stamp, ValueKind};
+use statmill_plugin_api::manifest::{Measure, ModelManifest, Stamp, ValueKind};
 
 use super::filter::Filter;
 use super::table::Column;
@@ -77,6 +77,11 @@ impl<'a> ModelShape<'a> {
         &self.columns
     }
 
+    /// The measures whose states make up a row's value.
+    pub(super) fn measures(&self) -> &[Measure] {
+        &self.model.measures
+    }
+
     /// How many of the columns, from the first, make up the key.
     #[must_use]
     pub fn key_columns(&self) -> usize {
@@ -86,6 +91,14 @@ impl<'a> ModelShape<'a> {
     /// Which edge of its window a row shows, where it has a window.
     pub(super) fn window_stamp(&self) -> Option<Stamp> {
         self.model.window_s.map(|_| self.model.stamp)
+    }
+
+    /// How long after its start a window shows itself, µs; 0 where rows have none.
+    pub(super) fn shown_after_us(&self) -> i64 {
+        match self.time {
+            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
+            _ => 0,
+        }
     }
 
     /// Whether rows have a window.
@@ -136,10 +149,7 @@ impl<'a> ModelShape<'a> {
 
     /// The time that the row of a key shows, µs.
     pub(crate) fn shown_time(&self, key: &[u8]) -> Result<KeyTime, DecodeError> {
-        let shift = match self.time {
-            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
-            _ => 0,
-        };
+        let shift = self.shown_after_us();
         Ok(self.key_time(key)?.map(|time_us| time_us.saturating_add(shift)))
     }
 
@@ -149,10 +159,7 @@ impl<'a> ModelShape<'a> {
         if self.time.is_none() || (start.is_none() && stop.is_none()) {
             return Some(KeyBounds::default());
         }
-        let shift = match self.time {
-            Some(TimeColumn::Window { shown_after_us }) => shown_after_us,
-            _ => 0,
-        };
+        let shift = self.shown_after_us();
         let first = start.unwrap_or(i64::MIN).saturating_sub(shift);
         let last = stop.unwrap_or(i64::MAX).saturating_sub(shift);
         (first <= last).then(|| KeyBounds { start: self.from(Some(first)), end: self.past(last) })

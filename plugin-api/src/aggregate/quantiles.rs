@@ -226,6 +226,43 @@ impl<'a, 's> Reader<'a, 's> {
     }
 }
 
+/// Takes a state of a `quantiles` measure with so many buckets per octave from the front of `state`:
+/// number and count of each bucket that is not empty, ascending. [`bounds`] says what is in a bucket.
+///
+/// # Errors
+/// [`DecodeError`] if it is not canonical.
+pub fn buckets(per_octave: u32, state: &mut &[u8]) -> Result<Vec<(i32, u64)>, DecodeError> {
+    let mut reader = Reader::new(per_octave, state);
+    let mut found = Vec::new();
+    while let Some(bucket) = reader.next()? {
+        found.push(bucket);
+    }
+    Ok(found)
+}
+
+/// The values in the bucket of a number lie between these two, the one nearer to 0 included.
+///
+/// # Examples
+///
+/// ```
+/// # use statmill_plugin_api::aggregate::{MeasureOptions, Quantiles, Stamp3, State, quantiles};
+/// let mut kept = Quantiles::<i64>::default();
+/// kept.add(Stamp3::default(), 1000, &MeasureOptions::DEFAULT);
+/// let mut state = Vec::new();
+/// kept.encode(&MeasureOptions::DEFAULT, &mut state);
+/// let buckets = quantiles::buckets(16, &mut state.as_slice()).unwrap();
+/// assert_eq!(buckets.len(), 1);
+/// assert_eq!(quantiles::bounds(16, buckets[0].0), (992.0, 1024.0));
+/// ```
+#[must_use]
+pub fn bounds(per_octave: u32, bucket: i32) -> (f64, f64) {
+    let scale = Scale::new(per_octave);
+    match bucket {
+        0.. => (scale.bound(bucket), scale.bound(bucket.saturating_add(1))),
+        _ => (scale.bound(bucket.saturating_sub(1)), scale.bound(bucket)),
+    }
+}
+
 pub(super) fn check(per_octave: u32, state: &mut &[u8]) -> Result<(), DecodeError> {
     let mut buckets = Reader::new(per_octave, state);
     while buckets.next()?.is_some() {}

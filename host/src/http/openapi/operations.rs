@@ -309,7 +309,12 @@ pub(in crate::http) fn view(subject: &Subject<'_>) -> Json {
         _ => titled(subject, "computed view"),
     };
     parameters.extend(of_rows(subject.stat(), &["model", "columns", "agg", "cursor"]));
-    let answer = rows_answer("A table made of the rows.", &views::FORMATS, &reference("Rows"));
+    parameters.extend(of_pictures(subject.stat(), &[]));
+    let answer = rows_answer(
+        "A table made of the rows, or a picture of it.",
+        &views::FORMATS,
+        &reference("Rows"),
+    );
     let problems = ["400", "404", "406", "409", "422", "500", "504"];
     known(operation(&title, parameters, answer, &problems))
 }

@@ -290,7 +290,6 @@ impl From<dashboards::ViewError> for Problem {
             ViewError::Query(error) => error.into(),
             ViewError::Compute(error) => error.into(),
             ViewError::NoStat(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            other => Self::new(StatusCode::UNPROCESSABLE_ENTITY, other.to_string()),
         }
     }
 }

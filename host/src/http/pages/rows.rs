@@ -8,7 +8,7 @@ use statmill_plugin_api::manifest::ValueKind;
 
 use super::Wish;
 use super::dashboard::shown;
-use crate::dashboards::{Dashboard, State, View};
+use crate::dashboards::{Dashboard, Kind, Source, State, View};
 use crate::http::App;
 use crate::http::links::Place;
 use crate::http::rows::Found;
@@ -84,7 +84,7 @@ pub(in crate::http) fn page(app: &App, asked: &Asked<'_>) -> String {
         is_broken: matches!(found.view.state, StatState::Failed | StatState::Quarantined),
         complete_until: found.view.complete_until,
         page: answer.page,
-        cards: if is_rows { cards(app, asked, &when) } else { Vec::new() },
+        cards: cards(app, asked, &when),
         when,
         forms: forms.map(|(label, format)| (label, place.form(format))).to_vec(),
         pages,
@@ -119,7 +119,13 @@ fn cards(app: &App, asked: &Asked<'_>, when: &When) -> Vec<Markup> {
     let Some(dashboard) = dashboards.of_stat(&asked.found.ident) else { return Vec::new() };
     let Ok(state) = State::parse(dashboard, asked.place.pairs()) else { return Vec::new() };
     let draw = |view: &View| picture(app, dashboard, view, &state, when);
-    dashboard.views.iter().filter(|view| view.default_load).map(draw).collect()
+    let is_shown = |view: &&View| match (asked.computed, &view.source) {
+        (None, _) => view.default_load,
+        // The page has the table itself.
+        (Some(name), Source::Computed(own)) => own == name && state.kind(view) != Kind::Table,
+        (Some(_), Source::Rows) => false,
+    };
+    dashboard.views.iter().filter(is_shown).map(draw).collect()
 }
 
 fn picture(app: &App, dashboard: &Dashboard, view: &View, state: &State, when: &When) -> Markup {

@@ -40,7 +40,7 @@ const LINKED: &str = r#"{
     "views": [
         { "name": "lines", "stat": "volume", "signals": ["topic"], "unit": "<messages>",
           "charts": [{ "name": "line" }, { "name": "area" }, { "name": "table" }], "control_panel": "topic" },
-        { "name": "heat", "stat": "volume", "type": "heatmap", "listens": ["topic"] },
+        { "name": "heat", "stat": "volume", "type": "week", "listens": ["topic"] },
         { "name": "sum", "stat": "volume", "type": "tile", "listens": ["topic"] },
         { "name": "rows", "stat": "people", "type": "count" },
         { "name": "topics", "stat": "volume", "type": "summary", "signals": ["topic"] },

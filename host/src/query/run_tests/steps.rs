@@ -1,6 +1,7 @@
 //! Windows joined to longer ones.
 
 use super::*;
+use crate::query::{Query, Sort};
 
 /// Hourly counts of two users; `end` of the windows is what rows show.
 fn hours() -> MemoryRows {
@@ -129,4 +130,44 @@ fn windows_that_lost_rows_to_retention_are_not_there_unless_a_roll_up_has_them()
     assert_eq!(ask(&rows, "step=5&limit=1"), ["40/5"]);
     // Not a multiple of the roll-up's: made of what the model itself still has.
     assert_eq!(ask(&rows, "step=4&order=asc&limit=1"), ["20/4"]);
+}
+
+/// All rows between two times make one row of each dimension, exactly, wherever windows begin.
+#[test]
+fn clipped_windows_hold_what_lies_within_the_bounds_and_nothing_else() {
+    for stamp in ["start", "end"] {
+        let mut rows = MemoryRows::new("hours", true, &[("user", ValueKind::Text)]);
+        if stamp == "start" {
+            rows = rows.shown_by_start();
+        }
+        for second in 100..200 {
+            let shown_us = (second + i64::from(stamp == "end")) * 1_000_000;
+            rows.add(Some(shown_us), &[Value::Text("ann".into())], 1 + second as u64 % 7);
+        }
+        let snapshot = rows.snapshot();
+        for (start, stop) in [(150, 170), (101, 199), (99, 1_000), (128, 128), (190, 191)] {
+            for points in [1, 3, 60] {
+                let range = Query {
+                    start_us: Some(start * 1_000_000),
+                    stop_us: Some(stop * 1_000_000),
+                    ..Query::default()
+                };
+                let query = Query { points: Some(points), clip: true, ..range.clone() };
+                let limits = Limits { max_rows_per_page: 1_000, ..Limits::default() };
+                let sum = |query: &Query| -> i128 {
+                    let query = Query { rows_per_page: Some(1_000), ..query.clone() };
+                    let table = run(&snapshot, &query, &limits).unwrap().table;
+                    assert!(query.points.is_none_or(|points| table.rows.len() as u64 <= points));
+                    let cell = |row: &Vec<Value>| match row[2] {
+                        Value::Int(volume) => volume,
+                        _ => panic!("{row:?}"),
+                    };
+                    table.rows.iter().map(cell).sum()
+                };
+                assert_eq!(sum(&query), sum(&range), "{stamp} {start} {stop} {points}");
+                let sorted = Query { sort: Some(Sort::parse("-volume")), ..query };
+                assert_eq!(sum(&sorted), sum(&range), "{stamp} {start} {stop} {points} sorted");
+            }
+        }
+    }
 }

@@ -10,7 +10,8 @@ use statmill_plugin_api::encoding::{self, Value};
 use statmill_plugin_api::manifest::{Measure, ModelManifest, Stamp};
 
 use super::{Row, refused};
-use crate::query::agg::{Agg, Reduction};
+use crate::query::agg::Reduction;
+use crate::query::params::Query;
 use crate::query::run::{Clock, QueryError};
 use crate::query::shape::{KeyTime, ModelShape};
 use crate::store::{KeyBounds, Rows, Snapshot};
@@ -25,6 +26,10 @@ pub(super) struct Join<'a> {
     step_us: i64,
     /// Joined windows that begin below it have lost rows, and are not there.
     floor_us: Option<i64>,
+    /// Windows at the bounds of time hold what lies within.
+    clip: bool,
+    /// Of stored windows, which of them make up joined ones: from the first begin, up to before the last.
+    within: (i64, i64),
     reduction: Option<Reduction>,
 }
 
@@ -35,10 +40,10 @@ impl<'a> Join<'a> {
         snapshot: &'a Snapshot,
         model: usize,
         step_s: u64,
-        agg: Option<Agg>,
+        query: &Query,
     ) -> Result<(Self, ModelManifest), QueryError> {
         let stored = &snapshot.models()[model].model;
-        let reduction = match agg {
+        let reduction = match query.agg {
             None => None,
             Some(agg) => Some(Reduction::new(stored, agg).ok_or_else(|| {
                 let reason = "the model has no column that it is defined for".to_owned();
@@ -58,6 +63,8 @@ impl<'a> Join<'a> {
                 refused("step", format!("{step_s} s is too long"), &["less than all of time"])
             })?,
             floor_us: snapshot.floor_us(model),
+            clip: query.clip,
+            within: (i64::MIN, i64::MAX),
             reduction,
         };
         Ok((join, joined))
@@ -76,7 +83,10 @@ impl<'a> Join<'a> {
 
     /// The stored rows of the joined windows that show a time between two, both inclusive; none if there
     /// can be none.
-    pub(super) fn bounds(&self, start: Option<i64>, stop: Option<i64>) -> Option<KeyBounds> {
+    pub(super) fn bounds(&mut self, start: Option<i64>, stop: Option<i64>) -> Option<KeyBounds> {
+        if self.clip {
+            return self.clipped(start, stop);
+        }
         let shift = match self.stored.window_stamp() {
             Some(Stamp::End) => self.step_us,
             _ => 0,
@@ -95,10 +105,25 @@ impl<'a> Join<'a> {
         (least < end).then(|| self.stored.range(least, end))
     }
 
+    /// The stored rows that show a time between two, and from now on no others.
+    fn clipped(&mut self, start: Option<i64>, stop: Option<i64>) -> Option<KeyBounds> {
+        if start.is_none() && stop.is_none() {
+            return Some(KeyBounds::default());
+        }
+        let shift = self.stored.shown_after_us();
+        let from = start.map_or(i64::MIN, |start| start.saturating_sub(shift));
+        let end = stop.map_or(i64::MAX, |stop| stop.saturating_sub(shift).saturating_add(1));
+        self.within = (from, end);
+        (from < end).then(|| self.stored.range(from, end))
+    }
+
     /// The stored rows of one joined window.
     pub(super) fn of(&self, window: KeyTime) -> KeyBounds {
         match window {
-            Some(start) => self.stored.range(start, start.saturating_add(self.step_us)),
+            Some(start) => self.stored.range(
+                start.max(self.within.0),
+                start.saturating_add(self.step_us).min(self.within.1),
+            ),
             None => self.stored.at(None),
         }
     }

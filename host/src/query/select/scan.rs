@@ -44,7 +44,7 @@ impl<'a> Scan<'a> {
         snapshot: &'a Snapshot,
         model: usize,
         shape: ModelShape<'a>,
-        join: Option<Join<'a>>,
+        mut join: Option<Join<'a>>,
         query: &Query,
         limits: &Limits,
     ) -> Result<Self, QueryError> {
@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
             return Err(QueryError::Params(errors));
         }
         let (start, stop) = narrow(shape.has_time(), &mut filters, query.start_us, query.stop_us);
-        let bounds = match &join {
+        let bounds = match &mut join {
             Some(join) => join.bounds(start, stop),
             None => shape.beginning(&filters).or_else(|| shape.between(start, stop)),
         };

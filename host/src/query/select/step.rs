@@ -40,6 +40,8 @@ pub(super) fn plan(snapshot: &Snapshot, named: usize, query: &Query) -> Result<P
     let model = match query.agg {
         // It is about the windows of this model, not about those that stand for many of them.
         Some(_) => named,
+        // Longer windows reach over the bounds.
+        None if query.clip && (query.start_us, query.stop_us) != (None, None) => named,
         None => cheapest(snapshot, named, step_s),
     };
     let is_stored = models[model].model.window_s == Some(step_s) && query.agg.is_none();
@@ -88,15 +90,26 @@ fn smallest(
     let (Some(first), Some(last)) = (edge(Order::Asc)?, edge(Order::Desc)?) else {
         return Ok(unit_s);
     };
+    let (mut first, mut last) = (first.div_euclid(unit_us), last.div_euclid(unit_us));
+    if query.clip {
+        // The rows are cut to the bounds first, which then leave out no window.
+        let place = |shown: i64| shown.saturating_sub(shape.shown_after_us()).div_euclid(unit_us);
+        first = query.start_us.map_or(first, |start| first.max(place(start)));
+        last = query.stop_us.map_or(last, |stop| last.min(place(stop)));
+    }
+    let bound = |time_us: Option<i64>| time_us.filter(|_| !query.clip);
     let places = Places {
-        first: first.div_euclid(unit_us),
-        last: last.div_euclid(unit_us),
+        first,
+        last,
         // Rounded so that only those within the bounds count.
-        start: query.start_us.map(|start| start.saturating_sub(1).div_euclid(unit_us)),
-        stop: query.stop_us.map(|stop| stop.div_euclid(unit_us)),
+        start: bound(query.start_us).map(|start| start.saturating_sub(1).div_euclid(unit_us)),
+        stop: bound(query.stop_us).map(|stop| stop.div_euclid(unit_us)),
         shown_by_end: model.window_s.is_some() && model.stamp == Stamp::End,
     };
+    // Rows on both sides of 1970 make two windows at least, of which the reader makes a whole.
+    let longest = first.unsigned_abs().max(last.unsigned_abs()).saturating_add(1);
     let times = places.step(points).and_then(|times| u64::try_from(times).ok());
+    let times = times.or_else(|| query.clip.then_some(longest));
     times.and_then(|times| times.checked_mul(unit_s)).ok_or_else(|| {
         let reason = format!("no step leaves only {points}: the rows lie on both sides of 1970");
         refused("points", reason, &["2 or more"])

@@ -6,10 +6,11 @@ use statmill_plugin_api::encoding::Value;
 use super::table::{CellLink, When, table};
 use super::{completeness, encode};
 use crate::dashboards::{
-    Dashboard, Kind, Shown, Source, State, View, Width, picture, query_of, summary,
+    Dashboard, Kind, Shown, Source, State, View, Width, picture, query_of, spark, summary,
 };
 use crate::query::TimeStyle;
 use crate::render::cell;
+use crate::render::picture::{Kind as Picture, span};
 use crate::render::svg;
 
 /// A view that is to be put on a page.
@@ -82,7 +83,7 @@ pub fn content(drawn: &Drawn<'_>, shown: Result<&Shown, &str>) -> Markup {
         @match shown {
             Ok(shown) => {
                 (body(drawn, shown))
-                @if !matches!(shown.kind, Kind::Tile | Kind::Count) {
+                @if !matches!(shown.kind, Kind::Picture(Picture::Tile) | Kind::Count) {
                     (completeness(shown.complete_until, drawn.when))
                 }
             }
@@ -114,13 +115,19 @@ fn exports(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
         Source::Computed(name) => format!("/api/{stat}/views/{}", encode(name)),
     };
     let query = query_of(&shown.pairs);
-    let forms: &[&str] = match (&drawn.view.source, shown.kind) {
-        (Source::Rows, Kind::Line) => &["svg", "html", "csv", "json"],
-        _ => &["html", "csv", "json"],
+    let svg = match shown.kind {
+        Kind::Picture(kind) => {
+            let own = [("type".to_owned(), kind.name().to_owned())];
+            Some(query_of(&shown.pairs.iter().cloned().chain(own).collect::<Vec<_>>()))
+        }
+        _ => None,
     };
     html! {
         ul.exports aria-label={ "Rows of " (drawn.view.title) } {
-            @for form in forms {
+            @if let Some(query) = svg {
+                li { a href={ (path) ".svg" (query) } { "SVG" } }
+            }
+            @for form in ["html", "csv", "json"] {
                 li { a href={ (path) "." (form) (query) } { (form.to_uppercase()) } }
             }
         }
@@ -130,17 +137,20 @@ fn exports(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
 fn body(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
     match shown.kind {
         Kind::Count => number(&shown.total.to_string(), "rows"),
-        Kind::Tile => tile(drawn, shown),
-        Kind::Table => rows(drawn, shown),
+        Kind::Picture(Picture::Tile) => tile(drawn, shown),
+        Kind::Table | Kind::Suited => rows(drawn, shown),
         Kind::Summary => summary_table(drawn, shown),
-        Kind::Line | Kind::Area | Kind::Bar | Kind::Heatmap => plot(drawn, shown),
+        Kind::Picture(kind) => plot(drawn, shown, kind),
     }
 }
 
-fn plot(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
-    let chart =
-        picture(drawn.dashboard, drawn.view, drawn.state, shown, &drawn.when.zone, drawn.width);
-    let is_line = matches!(shown.kind, Kind::Line | Kind::Area);
+fn chart(drawn: &Drawn<'_>, shown: &Shown) -> Option<svg::Chart> {
+    picture(drawn.dashboard, drawn.view, drawn.state, shown, &drawn.when.zone, drawn.width)
+}
+
+fn plot(drawn: &Drawn<'_>, shown: &Shown, kind: Picture) -> Markup {
+    let Some(chart) = chart(drawn, shown) else { return html! {} };
+    let is_line = matches!(kind, Picture::Line | Picture::Area | Picture::StackedArea);
     html! {
         div.plot data-line[is_line] tabindex=[is_line.then_some("0")] role=[is_line.then_some("group")]
             aria-label=[is_line.then(|| format!("{}: arrow keys move along the time", drawn.view.title))] {
@@ -154,15 +164,17 @@ fn number(digits: &str, unit: &str) -> Markup {
 }
 
 fn tile(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
-    let Some(value) = shown.value else { return html! {} };
-    let column = &shown.table.columns[value];
-    let unit = drawn.view.unit.as_deref().unwrap_or(&column.unit);
-    let total = crate::dashboards::total(shown);
+    let Some(picture) = &shown.picture else { return html! {} };
+    let table = &picture.rows.answer.table;
+    let column = picture.plan.places(table).1.map(|place| &table.columns[place]);
+    let own = column.map_or("", |column| column.unit.as_str());
+    let unit = drawn.view.unit.as_deref().unwrap_or(own);
+    let total = picture.plan.value_of(table);
+    let course = chart(drawn, shown).and_then(|chart| spark(&chart, drawn.width));
     html! {
         (number(&cell::text(&total, TimeStyle::Rfc3339), unit))
-        @if shown.time.is_some() && shown.table.rows.len() > 1 {
-            @let chart = crate::dashboards::spark(shown, drawn.width);
-            div.plot.spark { (PreEscaped(svg::inline(&chart))) }
+        @if let Some(course) = course {
+            div.plot.spark { (PreEscaped(svg::inline(&course))) }
         }
     }
 }
@@ -189,10 +201,12 @@ fn link(drawn: &Drawn<'_>, name: &str, value: &str) -> Option<CellLink> {
 }
 
 fn summary_table(drawn: &Drawn<'_>, shown: &Shown) -> Markup {
-    let Some(name) = shown.name else { return html! {} };
+    let Some(picture) = &shown.picture else { return html! {} };
+    let table = &picture.rows.answer.table;
+    let Some(name) = picture.plan.places(table).0 else { return html! {} };
     let lines = summary(shown);
-    let column = &shown.table.columns[name];
-    let unit = crate::dashboards::window_name(shown.window_s.unwrap_or(1));
+    let column = &table.columns[name];
+    let unit = span(shown.window_s.unwrap_or(1));
     html! {
         div.scroll tabindex="0" role="region" aria-label=(drawn.view.title) {
             table.courses {

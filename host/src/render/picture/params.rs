@@ -1,71 +1,14 @@
 //! What a request says of the picture it wants: one table that parses it, words its errors and
 //! documents it.
 
+use statmill_plugin_api::manifest::ModelManifest;
+
+use super::kind::Kind;
 use crate::query::params::Values;
+use crate::query::shape::ModelShape;
 use crate::query::{ParamError, Query};
 use crate::render::svg::{AxisForm, Theme};
-
-/// The kinds of pictures that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A line per series.
-    Line,
-    /// The same, tinted down to zero.
-    Area,
-    /// Areas on top of each other.
-    StackedArea,
-    /// Columns over time, series on top of each other.
-    Column,
-    /// A bar per value of a dimension.
-    Bar,
-    /// The same, cut by a second dimension.
-    StackedBar,
-    /// A dimension by time, as colours.
-    Heatmap,
-    /// Hour of the day by day of the week, as colours.
-    Week,
-    /// How often values of which size are.
-    Histogram,
-    /// Two measures, a dot per row.
-    Scatter,
-    /// Where the values of windows lie.
-    Box,
-    /// A line without axes.
-    Sparkline,
-    /// One number and its course.
-    Tile,
-}
-
-impl Kind {
-    /// Every kind with its name.
-    pub const NAMED: [(&'static str, Self); 13] = [
-        ("line", Self::Line),
-        ("area", Self::Area),
-        ("stacked-area", Self::StackedArea),
-        ("column", Self::Column),
-        ("bar", Self::Bar),
-        ("stacked-bar", Self::StackedBar),
-        ("heatmap", Self::Heatmap),
-        ("week", Self::Week),
-        ("histogram", Self::Histogram),
-        ("scatter", Self::Scatter),
-        ("box", Self::Box),
-        ("sparkline", Self::Sparkline),
-        ("tile", Self::Tile),
-    ];
-
-    /// Returns the kind of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::NAMED.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::NAMED.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
-    }
-}
+use crate::store::StoredModel;
 
 /// What a request says of the picture it wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,6 +19,10 @@ pub struct Asked {
     pub measure: Option<String>,
     /// The dimension by which series or bars are told apart; the first if `None`.
     pub by: Option<String>,
+    /// The measure, or a column of it, that the dots of a scatter plot are right of; the next one if `None`.
+    pub x: Option<String>,
+    /// Unit of what is measured, instead of the column's.
+    pub unit: Option<String>,
     /// Where the axis of values begins.
     pub y: Option<AxisForm>,
     /// Width, px.
@@ -154,6 +101,17 @@ pub const PARAMS: &[PictureParam] = &[
         },
     },
     PictureParam {
+        name: "x",
+        alias: "across",
+        allowed: "the name of a measure, or of a column of it",
+        values: Values::Text,
+        meaning: "what the dots of a scatter plot are right of; the next measure with numbers, else time, by default",
+        set: |asked, value| {
+            asked.x = Some(value.to_owned());
+            Ok(())
+        },
+    },
+    PictureParam {
         name: "y",
         alias: "axis",
         allowed: "`zero`, `auto` or `log`",
@@ -221,19 +179,38 @@ pub const PARAMS: &[PictureParam] = &[
     },
 ];
 
+/// The model that a query asks.
+#[must_use]
+pub fn model<'a>(models: &'a [StoredModel], query: &Query) -> Option<&'a ModelManifest> {
+    let is_wanted = |name: &str| query.model.as_ref().is_none_or(|wanted| wanted == name);
+    models.iter().find(|stored| is_wanted(&stored.name)).map(|stored| &stored.model)
+}
+
 fn pixels(value: &str) -> Result<u32, &'static str> {
     let number: u64 = value.parse().map_err(|_| "is not a whole number in range")?;
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 impl Asked {
+    /// Takes what is said of a picture out of a query of one of these tables.
+    ///
+    /// # Errors
+    ///
+    /// One [`ParamError`] per parameter that is wrong.
+    pub fn of(models: &[StoredModel], query: &mut Query) -> Result<Self, Vec<ParamError>> {
+        let shape = model(models, query).map(ModelShape::new);
+        let columns = shape.iter().flat_map(|shape| shape.columns());
+        let columns: Vec<String> = columns.map(|column| column.name.clone()).collect();
+        Self::take(query, &columns)
+    }
+
     /// Takes what is said of a picture out of a query, which else would take it for filters. A name
     /// that is a column of the model is one.
     ///
     /// # Errors
     ///
     /// One [`ParamError`] per parameter that is wrong.
-    pub fn take(query: &mut Query, columns: &[String]) -> Result<Self, Vec<ParamError>> {
+    fn take(query: &mut Query, columns: &[String]) -> Result<Self, Vec<ParamError>> {
         let (mut asked, mut errors, mut given) = (Self::default(), Vec::new(), Vec::new());
         query.conditions.retain(|condition| {
             let name = condition.name.as_str();

@@ -1,9 +1,9 @@
 //! One number of a stat: what badges show.
 
-use statmill_plugin_api::manifest::ModelManifest;
-
-use super::params::{Asked, Kind};
-use super::plan::{Combine, Plan, refused};
+use super::fields::{Combine, Fields};
+use super::kind::Kind;
+use super::params::Asked;
+use super::plan::{Plan, refused};
 use super::table::{groups, total};
 use crate::query::{ParamError, Query, Table};
 
@@ -24,16 +24,16 @@ impl Plan {
     /// # Errors
     ///
     /// [`ParamError`] if the model has not what was asked for.
-    pub fn number(model: &ModelManifest, asked: &Asked, query: &Query) -> Result<Self, ParamError> {
+    pub fn number(fields: &Fields, asked: &Asked, query: &Query) -> Result<Self, ParamError> {
         // Whether rows can be joined is seen when they are there: bars never ask for it.
-        Self::new(model, &Asked { kind: Some(Kind::Bar), ..asked.clone() }, query)
+        Self::new(fields, &Asked { kind: Some(Kind::Bar), ..asked.clone() }, query)
     }
 
     /// Returns the query for the rows of one number: all windows joined to one.
     #[must_use]
     pub fn summary_query(&self, query: &Query) -> Query {
         let whole = Query { step_s: None, points: self.has_time.then_some(1), ..query.clone() };
-        Self { kind: Kind::Tile, ..self.clone() }.query(&whole)
+        Query { clip: true, ..Self { kind: Kind::Tile, ..self.clone() }.query(&whole) }
     }
 }
 

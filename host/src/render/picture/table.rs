@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use statmill_plugin_api::encoding::Value;
+use statmill_plugin_api::manifest::ValueKind;
 
-use super::plan::{Combine, Measured};
+use super::fields::{Combine, Measured};
 use crate::query::{Table, TimeStyle};
 use crate::render::cell;
 
@@ -19,6 +20,8 @@ pub(super) struct Group {
     pub(super) name: String,
     /// Values by time, µs (0 where there is none).
     pub(super) values: BTreeMap<i64, f64>,
+    /// Place of its first row.
+    pub(super) first: usize,
 }
 
 /// Returns the place of a column.
@@ -55,41 +58,48 @@ pub(super) fn groups(
     has_time: bool,
 ) -> Vec<Group> {
     let column = measured_place(table, measured);
+    let time_place = table.columns.iter().position(|column| column.kind == ValueKind::Time);
     let places: Vec<Option<usize>> = by.iter().map(|name| place(table, name)).collect();
-    let mut groups: BTreeMap<Vec<Option<String>>, BTreeMap<i64, f64>> = BTreeMap::new();
-    for row in &table.rows {
+    let mut groups: BTreeMap<Vec<Option<String>>, (usize, BTreeMap<i64, f64>)> = BTreeMap::new();
+    for (at, row) in table.rows.iter().enumerate() {
         let value = match (column, &measured.column) {
             (Some(column), _) => number(&row[column]),
             (None, None) => Some(1.0),
             (None, Some(_)) => None,
         };
         let Some(value) = value else { continue };
-        let time = match row.first() {
+        let time = match time_place.map(|place| &row[place]) {
             Some(Value::Time(time_us)) if has_time => *time_us,
             _ if has_time => continue,
             _ => 0,
         };
-        let text = |place: &Option<usize>| match &row[(*place)?] {
-            Value::Null => None,
-            value => Some(cell::text(value, TimeStyle::Rfc3339).into_owned()),
-        };
-        let keys: Vec<Option<String>> = places.iter().map(text).collect();
-        let values = groups.entry(keys).or_default();
+        let (_, values) = groups.entry(keys(row, &places)).or_insert((at, BTreeMap::new()));
         let joined = values.entry(time);
         joined.and_modify(|known| *known = join(measured.combine, *known, value)).or_insert(value);
     }
     groups
         .into_iter()
-        .map(|(keys, values)| {
-            let text = |key: &Option<String>| match key.as_deref() {
-                None => "none".to_owned(),
-                Some("") => "(empty)".to_owned(),
-                Some(text) => text.to_owned(),
-            };
-            let texts: Vec<String> = keys.iter().map(text).collect();
-            Group { name: texts.join(" \u{b7} "), keys, values }
-        })
+        .map(|(keys, (first, values))| Group { name: name(&keys), keys, values, first })
         .collect()
+}
+
+/// Values of dimensions as they can be filtered by.
+pub(super) fn keys(row: &[Value], places: &[Option<usize>]) -> Vec<Option<String>> {
+    let text = |place: &Option<usize>| match &row[(*place)?] {
+        Value::Null => None,
+        value => Some(cell::text(value, TimeStyle::Rfc3339).into_owned()),
+    };
+    places.iter().map(text).collect()
+}
+
+/// What values of dimensions are called.
+pub(super) fn name(keys: &[Option<String>]) -> String {
+    let text = |key: &Option<String>| match key.as_deref() {
+        None => "none".to_owned(),
+        Some("") => "(empty)".to_owned(),
+        Some(text) => text.to_owned(),
+    };
+    keys.iter().map(text).collect::<Vec<_>>().join(" \u{b7} ")
 }
 
 /// Joins two values of the same place.
@@ -158,8 +168,6 @@ pub(super) fn total(groups: &[Group], combine: Combine) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use statmill_plugin_api::manifest::ValueKind;
-
     use super::*;
     use crate::query::Column;
 

@@ -27,8 +27,9 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, boxes: &Boxes) {
     area.bottom -= axis::horizontal_height(&XAxis::Number(boxes.axis.clone()));
     let room = (area.height() / LOWEST).floor().max(1.0) as usize;
     let shown = &all[..all.len().min(room)];
-    if shown.len() < all.len() {
-        let text = format!("{} of {} shown", shown.len(), all.len());
+    let total = all.len().saturating_add(boxes.more);
+    if shown.len() < total {
+        let text = format!("{} of {total} names shown", shown.len());
         area.top += 16.0;
         canvas.text(
             Type::Tick,

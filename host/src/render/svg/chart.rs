@@ -194,6 +194,17 @@ pub struct Lines {
     pub series: Vec<Series>,
     /// What becomes of series beyond the colours there are.
     pub rest: Rest,
+    /// Series besides.
+    pub others: Others,
+}
+
+/// Series that are not known one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// How many there are.
+    pub count: usize,
+    /// What they add up to, ascending; empty where that would say nothing.
+    pub points: Vec<(f64, Option<f64>)>,
 }
 
 /// How values over time are drawn.
@@ -284,6 +295,8 @@ pub struct Heat {
     pub rows: Vec<Category>,
     /// One list per row, one value per column; missing ones are `None`.
     pub cells: Vec<Vec<Option<f64>>>,
+    /// How many rows there are besides.
+    pub more: usize,
 }
 
 /// What the columns of a heat map are.
@@ -365,6 +378,8 @@ pub struct Boxes {
     pub axis: Axis,
     /// The named things, from the top.
     pub boxes: Vec<Spread>,
+    /// How many there are besides.
+    pub more: usize,
 }
 
 /// Where the values of one thing lie.

@@ -27,6 +27,7 @@ impl Heat {
             columns: Columns::Names((0..24).map(|hour| named(hour.to_string())).collect()),
             rows: DAYS.iter().map(|day| named((*day).to_owned())).collect(),
             cells,
+            more: 0,
         }
     }
 }
@@ -47,6 +48,8 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, heat: &Heat, zone: &Time
     let part = |value: f64| (value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
     area.bottom -= 22.0;
     scale(canvas, &area, &unit, low, high);
+    // In the line of the scale, below whatever the axis says.
+    let foot = area.bottom + 19.0;
     area.bottom -= match heat.columns {
         Columns::Names(_) => 18.0,
         Columns::Times { .. } => axis::horizontal_height(&XAxis::Time),
@@ -60,10 +63,11 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, heat: &Heat, zone: &Time
         rows.iter().zip(&names).map(|(row, name)| kind(row).width(name)).fold(0.0, f64::max);
     let start = area.left;
     area.left += widest + 8.0;
-    if rows.len() < heat.rows.len() {
-        let text = format!("{} of {} rows", rows.len(), heat.rows.len());
+    let all = heat.rows.len().saturating_add(heat.more);
+    if rows.len() < all {
+        let text = format!("{} of {all} names shown", rows.len());
         let text = Type::Tick.fit(&text, area.width() * 0.4);
-        canvas.text(Type::Tick, Anchor::End, area.right, area.bottom + 31.0, &text);
+        canvas.text(Type::Tick, Anchor::End, area.right, foot, &text);
     }
     let height = (area.height() / rows.len() as f64).min(40.0);
     area.bottom = area.top + height * rows.len() as f64;

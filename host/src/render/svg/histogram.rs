@@ -79,27 +79,41 @@ fn marks(
     marked: &[(&str, f64)],
     labels: f64,
 ) {
-    let mut free_from = [f64::NEG_INFINITY; 2];
     let mut ascending = marked.to_vec();
     ascending.sort_by(|a, b| a.1.total_cmp(&b.1));
-    for (name, value) in ascending {
-        let place = x.at(value);
-        let text = Type::Tick.fit(&format!("{name} {}", unit.short(value)), area.width() * 0.5);
+    let mut free_from = [f64::NEG_INFINITY; 2];
+    let mut placed: Vec<(usize, f64, f64, String)> = Vec::new();
+    for (at, (name, value)) in ascending.iter().enumerate() {
+        let place = x.at(*value);
+        let text = Type::Tick.fit(&format!("{name} {}", unit.short(*value)), area.width() * 0.5);
         let width = Type::Tick.width(&text);
         // Right of its line, or left of it where the picture ends.
         let left =
             if place + 3.0 + width <= area.right { place + 3.0 } else { place - 3.0 - width };
         let line = free_from.iter().position(|free| left >= *free);
+        if let Some(line) = line.filter(|_| area.top > labels && left >= area.left) {
+            let y = labels + line as f64 * 14.0;
+            free_from[line] = left + width + 6.0;
+            placed.push((at, left, y, text));
+        }
+    }
+    for (at, (name, value)) in ascending.iter().enumerate() {
+        let place = x.at(*value);
+        let own = placed.iter().find(|label| label.0 == at);
+        let crosses = |(other, left, y, text): &(usize, f64, f64, String)| {
+            let (from, to) = (left - 1.0, left + Type::Tick.width(text) + 1.0);
+            *other != at && own.is_some_and(|own| *y > own.2) && (from..=to).contains(&place)
+        };
+        // Up to its label, unless another one is in the way.
+        let top = own.filter(|_| !placed.iter().any(crosses)).map(|own| own.2 - 9.0);
         let mut path = Path::default();
-        let labelled = line.filter(|_| area.top > labels && left >= area.left);
-        path.start(place, labelled.map_or(area.top, |line| labels - 9.0 + line as f64 * 14.0));
+        path.start(place, top.unwrap_or(area.top));
         path.line(place, area.bottom);
         canvas.raw(format_args!("<g>"));
-        canvas.title(&format!("{name}: {}", unit.exact(value)));
+        canvas.title(&format!("{name}: {}", unit.exact(*value)));
         canvas.dashes(&path);
-        if let Some(line) = labelled {
-            canvas.text(Type::Tick, Anchor::Start, left, labels + line as f64 * 14.0, &text);
-            free_from[line] = left + width + 6.0;
+        if let Some((_, left, y, text)) = own {
+            canvas.text(Type::Tick, Anchor::Start, *left, *y, text);
         }
         canvas.close_group();
     }

@@ -24,7 +24,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], 
     // A name alone never takes more than a line, and a few share one where they can.
     let longest = (area.width() - SQUARE - 5.0).min((area.width() / 3.0).max(110.0));
     let (mut x, mut line) = (area.left, 0);
-    let mut left_out = more;
+    let mut left_out = 0;
     let mut places = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
         let kind = match entry.mark.emphasis {
@@ -43,17 +43,23 @@ pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], 
         places.push((x, line, kind, text, entry));
         x += width + GAP;
     }
-    let mut note = note(left_out);
+    // What is drawn nowhere is more than what is drawn and has no name here.
+    let note = |left_out: usize| match (more, left_out) {
+        (0, 0) => String::new(),
+        (0, left_out) => format!("and {left_out} more"),
+        (more, _) => format!("{} of {} names shown", entries.len(), entries.len() + more),
+    };
+    let mut said = note(left_out);
     // What was left out must be said, at the cost of an entry if there is no room.
-    while left_out > 0 && line >= lines.saturating_sub(1) && !places.is_empty() {
+    while !said.is_empty() && line >= lines.saturating_sub(1) && !places.is_empty() {
         let end = if line == lines { area.right + GAP } else { x };
-        if end + Type::Tick.width(&note) <= area.right {
+        if end + Type::Tick.width(&said) <= area.right {
             break;
         }
         let Some((start, at, ..)) = places.pop() else { break };
         (x, line) = (start, at);
         left_out += 1;
-        note = self::note(left_out);
+        said = note(left_out);
     }
     for (x, line, kind, text, entry) in &places {
         let y = area.top + LINE * *line as f64;
@@ -68,17 +74,13 @@ pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], 
         canvas.text(*kind, Anchor::Start, x + SQUARE + 5.0, y + 12.0, text);
         canvas.close(entry.mark);
     }
-    if left_out > 0 {
-        if x > area.left && x + Type::Tick.width(&note) > area.right && line + 1 < lines {
+    if !said.is_empty() {
+        if x > area.left && x + Type::Tick.width(&said) > area.right && line + 1 < lines {
             (x, line) = (area.left, line + 1);
         }
-        let text = Type::Tick.fit(&note, area.right - x);
+        let text = Type::Tick.fit(&said, area.right - x);
         let y = area.top + LINE * line.min(lines - 1) as f64 + 12.0;
         canvas.text(Type::Tick, Anchor::Start, x, y, &text);
     }
     area.top += LINE * (line.min(lines - 1) + 1) as f64 + 4.0;
-}
-
-fn note(left_out: usize) -> String {
-    format!("and {left_out} more")
 }

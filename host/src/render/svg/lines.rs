@@ -16,7 +16,7 @@ use super::time;
 
 /// Draws the lines into an area.
 pub(super) fn draw(canvas: &mut Canvas, mut area: Area, lines: &Lines, zone: &TimeZone) {
-    let chosen = series::chosen(&lines.series, lines.rest);
+    let chosen = series::chosen(&lines.series, lines.rest, &lines.others);
     let stack = matches!(lines.form, Form::Stack | Form::Columns { .. })
         .then(|| Stack::of(&chosen.series, lines.range));
     if legend_says_something(&chosen.series) {

@@ -30,14 +30,15 @@ mod scatter;
 mod series;
 mod small;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 
 pub use badge::{Badge, BadgeColour, badge};
 pub use chart::{
     Axis, AxisForm, Bars, Boxes, Bucket, Category, Chart, Columns, Emphasis, Form, Heat, Histogram,
-    Layer, Lines, Link, Mark, Plot, Point, Rest, Scatter, Series, Size, Sparkline, Spread, Theme,
-    Tile, XAxis,
+    Layer, Lines, Link, Mark, Others, Plot, Point, Rest, Scatter, Series, Size, Sparkline, Spread,
+    Theme, Tile, XAxis,
 };
 pub use draw::{inline, stand_alone};
+pub use number::is_scaled;
 pub use palette::STYLE;

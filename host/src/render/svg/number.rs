@@ -16,6 +16,12 @@ enum Kind {
     Percent,
 }
 
+/// Whether values of a unit are written in other words: `1.5 h` for 5400 of seconds.
+#[must_use]
+pub fn is_scaled(unit: &str) -> bool {
+    Unit::of(unit).kind != Kind::Plain
+}
+
 /// Prefixes of plain numbers.
 const PREFIXES: [(f64, &str); 6] =
     [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")];

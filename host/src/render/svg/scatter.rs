@@ -8,11 +8,14 @@ use super::axis;
 use super::canvas::{Anchor, Area, Canvas, Type};
 use super::chart::{Emphasis, Point, Scatter, XAxis};
 use super::number::Unit;
+use super::path::Path;
 use super::scale::drawable;
 use super::time;
 
 /// Radius of a dot, px.
 const DOT: f64 = 3.5;
+/// Half the side of what can be pointed at, px.
+const REACH: f64 = 8.0;
 /// No more names than this are tried.
 const MOST_NAMES: usize = 200;
 
@@ -53,6 +56,12 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, scatter: &Scatter, zone:
         let (px, py) = (x.at(point.x), y.at(point.y));
         let said = format!("{}: {}, {}", point.name, say_x(point.x), unit.exact(point.y));
         canvas.open(&point.mark, said.trim_start_matches(": "));
+        if point.mark.link.is_some() {
+            // A dot is small for a finger: what is around it leads there, too.
+            let mut around = Path::default();
+            around.rectangle(px - REACH, py - REACH, px + REACH, py + REACH);
+            canvas.fill(&around, 0.0, point.mark.emphasis);
+        }
         canvas.dot(px, py, DOT, point.mark.emphasis);
         if place < MOST_NAMES && !point.name.is_empty() {
             name(canvas, &area, &mut taken, point, (px, py));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::chart::{Emphasis, Mark, Rest, Series};
+use super::chart::{Emphasis, Mark, Others, Rest, Series};
 use super::palette::COLOURS;
 use super::scale::drawable;
 
@@ -15,7 +15,7 @@ pub(super) struct Chosen {
 
 /// Returns the eight largest series in the order they came in, and the others as [`Rest`] says. What
 /// is chosen is among the eight.
-pub(super) fn chosen(series: &[Series], rest: Rest) -> Chosen {
+pub(super) fn chosen(series: &[Series], rest: Rest, beyond: &Others) -> Chosen {
     let mut order: Vec<usize> = (0..series.len()).collect();
     let size = |place: &usize| -> f64 {
         series[*place].points.iter().filter_map(|point| drawable(point.1?)).map(f64::abs).sum()
@@ -39,29 +39,33 @@ pub(super) fn chosen(series: &[Series], rest: Rest) -> Chosen {
         })
         .collect();
     let omitted = match rest {
-        Rest::Omit => others.len(),
-        Rest::Sum if others.is_empty() => 0,
+        Rest::Omit => others.len() + beyond.count,
+        Rest::Sum if others.is_empty() && beyond.count == 0 => 0,
         Rest::Sum => {
-            drawn.push(sum(others.iter().map(|place| &series[*place])));
+            drawn.push(sum(others.iter().map(|place| &series[*place]), beyond));
             0
         }
     };
     Chosen { series: drawn, omitted }
 }
 
-fn sum<'a>(others: impl ExactSizeIterator<Item = &'a Series>) -> Series {
-    let name = format!("other ({})", others.len());
-    let mut dimmed = true;
+fn sum<'a>(others: impl ExactSizeIterator<Item = &'a Series>, beyond: &Others) -> Series {
+    let name = format!("other ({})", others.len() + beyond.count);
+    let mut dimmed = beyond.count == 0;
     let mut sums: BTreeMap<Place, Option<f64>> = BTreeMap::new();
-    for series in others {
-        dimmed &= series.mark.emphasis == Emphasis::Dimmed;
-        for (x, value) in series.points.iter().filter(|point| point.0.is_finite()) {
+    let mut add = |points: &[(f64, Option<f64>)]| {
+        for (x, value) in points.iter().filter(|point| point.0.is_finite()) {
             let sum = sums.entry(Place(*x)).or_default();
             if let Some(value) = value.and_then(drawable) {
                 *sum = Some(sum.unwrap_or(0.0) + value);
             }
         }
+    };
+    for series in others {
+        dimmed &= series.mark.emphasis == Emphasis::Dimmed;
+        add(&series.points);
     }
+    add(&beyond.points);
     let emphasis = if dimmed { Emphasis::Dimmed } else { Emphasis::Plain };
     Series {
         name,
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn eight_are_drawn_and_the_rest_is_their_sum() {
-        let chosen = chosen(&series(12), Rest::Sum);
+        let chosen = chosen(&series(12), Rest::Sum, &Others::default());
         let names: Vec<_> = chosen.series.iter().map(|series| series.name.as_str()).collect();
         let wanted = ["s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "other (4)"];
         assert_eq!(names, wanted);
@@ -114,14 +118,25 @@ mod tests {
 
     #[test]
     fn means_are_not_added_up() {
-        let chosen = chosen(&series(12), Rest::Omit);
+        let chosen = chosen(&series(12), Rest::Omit, &Others::default());
         assert_eq!((chosen.series.len(), chosen.omitted), (8, 4));
+    }
+
+    #[test]
+    fn names_that_are_not_known_one_by_one_are_part_of_the_rest() {
+        let beyond = Others { count: 100, points: vec![(0.0, Some(50.0)), (2.0, Some(1.0))] };
+        let sums = chosen(&series(12), Rest::Sum, &beyond);
+        assert_eq!(sums.series[8].name, "other (104)");
+        let wanted = [(0.0, Some(56.0)), (1.0, None), (2.0, Some(1.0))];
+        assert_eq!(sums.series[8].points, wanted);
+        let omitted = chosen(&series(12), Rest::Omit, &beyond);
+        assert_eq!((omitted.series.len(), omitted.omitted), (8, 104));
     }
 
     #[test]
     fn what_is_chosen_is_drawn_however_small_it_is() {
         let mut series = series(12);
         series[0].mark.emphasis = Emphasis::Chosen;
-        assert_eq!(chosen(&series, Rest::Sum).series[0].name, "s0");
+        assert_eq!(chosen(&series, Rest::Sum, &Others::default()).series[0].name, "s0");
     }
 }

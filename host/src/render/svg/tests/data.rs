@@ -111,6 +111,7 @@ fn week() -> Plot {
         (0..24).map(cell).collect()
     };
     Plot::Heat(Heat {
+        more: 0,
         unit: "messages".to_owned(),
         columns: Columns::Names((0..24).map(|hour| category(&hour.to_string())).collect()),
         cells: (0..7).map(row).collect(),
@@ -123,6 +124,7 @@ fn heat_over_time() -> Plot {
         .into_iter()
         .map(|series| series.points.iter().map(|point| point.1).collect());
     Plot::Heat(Heat {
+        more: 0,
         unit: "bytes".to_owned(),
         columns: Columns::Times { from: START, width: HOUR, count: 300 },
         cells: cells.collect(),
@@ -173,6 +175,7 @@ fn boxes() -> Plot {
         }
     };
     Plot::Boxes(Boxes {
+        more: 0,
         axis: axis("run time", "ms", AxisForm::Zero),
         boxes: TOPICS.iter().enumerate().map(spread).collect(),
     })

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use super::*;
 
 /// Holds a picture against its golden file, and every form of it against the rules.
-fn golden(name: &str, chart: &Chart) {
+pub(crate) fn golden(name: &str, chart: &Chart) {
     for (width, height) in [(120, 40), (300, 160), (1_600, 900)] {
         let sized = Chart { size: Size::new(width, height), ..chart.clone() };
         check::picture(&format!("{name} at {width} × {height}"), &stand_alone(&sized));

@@ -100,6 +100,11 @@ fn what_is_wrong_is_named_by_file_and_pointer() {
         (view(json!({ "parent": "w" })), "/views/0/parent", "no view \"w\""),
         (view(json!({ "parent": "v" })), "/views/0/parent", "its own parent"),
         (view(json!({ "stat": "users" })), "/views/0/type", "needs a model with a time"),
+        (view(json!({ "stat": "users", "type": "box" })), "/views/0/type", "keeps quantiles"),
+        (view(json!({ "stat": "users", "type": "scatter" })), "/views/0/type", "second measure"),
+        (view(json!({ "type": "stacked-bar" })), "/views/0/type", "second dimension"),
+        (view(json!({ "params": { "measure": "x" } })), "/views/0/params/measure", "no measure"),
+        (view(json!({ "params": { "by": "x" } })), "/views/0/params/by", "no dimension"),
         (view(json!({ "data_adapter": "share" })), "/views/0/data_adapter", "computes no view"),
         (view(json!({ "charts": [{}] })), "/views/0/charts/0", "missing field `name`"),
     ] {

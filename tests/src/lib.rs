@@ -146,14 +146,14 @@ impl Drop for Running {
     }
 }
 
-/// Looks again every few milliseconds until `look` finds what is waited for. Panics after a minute, with
+/// Looks again every few milliseconds until `look` finds what is waited for. Panics after five minutes, with
 /// what it found instead.
 pub fn wait_until<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         match look() {
             Ok(found) => return found,
-            Err(instead) => assert!(Instant::now() < deadline, "after a minute: {instead}"),
+            Err(instead) => assert!(Instant::now() < deadline, "after five minutes: {instead}"),
         }
         std::thread::sleep(Duration::from_millis(5));
     }

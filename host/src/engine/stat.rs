@@ -96,8 +96,8 @@ impl Controls {
 
 /// What the supervisor acts upon.
 pub(super) enum Control {
-    /// A life of a stat has ended.
-    Fault { stat: usize, fault: Fault },
+    /// A life of a stat has ended, the one before `epoch`.
+    Fault { stat: usize, epoch: u64, fault: Fault },
     /// The thread of a worker was given up, in a call of `stat` where that is known; another one serves.
     GivenUp { worker: usize, stat: Option<usize>, reason: String },
     /// A stat holds up all others.
@@ -183,6 +183,11 @@ impl Fault {
             _ => None,
         }
     }
+
+    /// Whether it is of the rows or the store, and there whoever writes them.
+    pub(super) fn is_of_rows(&self) -> bool {
+        matches!(self, Self::Commit(_) | Self::Damaged(_))
+    }
 }
 
 impl StatShared {
@@ -224,14 +229,15 @@ impl StatShared {
         let ends =
             self.epoch.compare_exchange(epoch, epoch + 1, Ordering::SeqCst, Ordering::SeqCst);
         if ends.is_ok() {
-            self.controls.tell(Control::Fault { stat: self.index, fault });
+            self.controls.tell(Control::Fault { stat: self.index, epoch: epoch + 1, fault });
         }
     }
 
     /// Ends the life of the stat, whichever it is: its rows are damaged.
     pub(super) fn damaged(&self, reason: String) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.controls.tell(Control::Fault { stat: self.index, fault: Fault::Damaged(reason) });
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        let fault = Fault::Damaged(reason);
+        self.controls.tell(Control::Fault { stat: self.index, epoch, fault });
     }
 
     /// See [`Health::suspect`].

@@ -84,14 +84,21 @@ pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
 
 fn act(shared: &Arc<Shared>, context: &LaneContext, control: Control, later: &mut Vec<Later>) {
     match control {
-        Control::Fault { stat, fault } => {
-            // What follows from this one takes its place.
-            later.retain(|later| later.stat != stat);
-            later.extend(handle(shared, context, &shared.stats[stat], &fault));
+        Control::Fault { stat, epoch, fault } => {
+            let index = stat;
+            let stat = &shared.stats[stat];
+            // A life that has begun since then, on a worker of its own, has failed in nothing yet.
+            if stat.epoch.load(Ordering::SeqCst) == epoch || fault.is_of_rows() {
+                // What follows from this one takes its place.
+                later.retain(|later| later.stat != index);
+                later.extend(handle(shared, context, stat, &fault));
+            }
         }
         Control::GivenUp { worker, stat, reason } => {
             take_over(shared, context, worker, stat, &reason);
         }
+        // One that waits for its time holds up nobody.
+        Control::TooSlow { stat } if later.iter().any(|later| later.stat == stat) => {}
         Control::TooSlow { stat } => set_apart(shared, context, &shared.stats[stat]),
         Control::Left { target, log, from } => follow(shared, context, target, log, from),
         Control::Resume { stat, done } => {
@@ -171,6 +178,14 @@ fn handle(
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
+    let worker = stat.worker.load(Ordering::Acquire);
+    if matches!(failure, Some(Failure::Late(_)))
+        && !shared.workers.is_own(worker)
+        && let Some(own) = own_worker(shared, stat)
+    {
+        // To find out in which message it hangs takes as long many times over: nobody else is to wait.
+        stat.worker.store(own, Ordering::Release);
+    }
     if failure.is_some_and(Failure::is_of_process) {
         let pause = FIRST_PAUSE.saturating_mul(1 << (failures + kills - 1).min(16));
         let at = Instant::now() + pause.min(LONGEST_PAUSE);
@@ -224,9 +239,26 @@ fn take_over(
 fn quarantine(shared: &Shared, context: &LaneContext, stat: &StatShared, reason: String) {
     let worker = stat.worker.load(Ordering::Acquire);
     context.workers[worker].send(Work::Drop { stat: stat.index });
+    // One of its own is for those that fold.
+    stat.worker.store(stat.index % shared.workers.own().start, Ordering::Release);
     tracing::error!(stat = stat.ident, "quarantined: {reason}");
     super::quarantine::note(&shared.database, stat, &reason);
     stat.set_state(StatState::Quarantined, reason);
+}
+
+/// A worker that nobody has, for a stat that holds up all others.
+fn own_worker(shared: &Shared, stat: &StatShared) -> Option<usize> {
+    let is_taken =
+        |own: usize| shared.stats.iter().any(|stat| stat.worker.load(Ordering::Acquire) == own);
+    let Some(own) = shared.workers.own().find(|&own| !is_taken(own)) else {
+        tracing::warn!(stat = stat.ident, "it holds up all others: too many do to set it apart");
+        return None;
+    };
+    if let Err(error) = shared.workers.start(own) {
+        tracing::error!(stat = stat.ident, "it holds up all others: {error}");
+        return None;
+    }
+    Some(own)
 }
 
 /// Gives a stat that holds up all others a worker of its own.
@@ -235,16 +267,7 @@ fn set_apart(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>
     if stat.is_given_up() || shared.workers.is_own(before) {
         return;
     }
-    let is_taken =
-        |own: usize| shared.stats.iter().any(|stat| stat.worker.load(Ordering::Acquire) == own);
-    let Some(own) = shared.workers.own().find(|&own| !is_taken(own)) else {
-        tracing::warn!(stat = stat.ident, "it holds up all others: too many do to set it apart");
-        return;
-    };
-    if let Err(error) = shared.workers.start(own) {
-        tracing::error!(stat = stat.ident, "it holds up all others: {error}");
-        return;
-    }
+    let Some(own) = own_worker(shared, stat) else { return };
     tracing::warn!(stat = stat.ident, "lags: {SLOW}");
     // Before all that waits: what its worker still has for it is passed over from now on.
     stat.epoch.fetch_add(1, Ordering::SeqCst);

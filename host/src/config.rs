@@ -3,6 +3,7 @@
 //! [`Config::load`] reads and checks all of it before anything is started, and remembers of each value
 //! where it came from, so that every error and `check-config` can say so. Secrets are never printed.
 
+mod address;
 mod error;
 mod keys;
 mod layers;
@@ -46,6 +47,8 @@ pub struct Config {
     pub history: Option<HistoryUrl>,
     /// Address of the HTTP server.
     pub listen: SocketAddr,
+    /// The address under which clients know it, where that is another.
+    pub base_url: Option<String>,
     /// Time between two commits.
     pub checkpoint: Duration,
     /// Time between two fsyncs of the store.
@@ -256,7 +259,10 @@ impl Config {
             dashboards: layers.text(&["dashboards"])?.map(PathBuf::from),
             sources,
             history,
-            listen: layers.parsed(&["listen"], address)?.unwrap_or(([127, 0, 0, 1], 0).into()),
+            listen: layers
+                .parsed(&["listen"], address::listened)?
+                .unwrap_or(([127, 0, 0, 1], 0).into()),
+            base_url: layers.parsed(&["base_url"], address::base)?,
             checkpoint: layers.duration(&["checkpoint"])?.unwrap_or_default(),
             durable_every: layers.duration(&["durable_every"])?.unwrap_or_default(),
             threads: threads("threads")?,
@@ -493,12 +499,4 @@ fn token(layers: &Layers, name: &str) -> Result<Option<String>, ConfigError> {
 
 fn rows_per_page(layers: &Layers, name: &str) -> Result<usize, ConfigError> {
     Ok(layers.whole(&["query", name], 1, 1_000_000)?.unwrap_or(1) as usize)
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    let numeric = numeric.as_deref().unwrap_or(text);
-    numeric.parse().map_err(|_| {
-        format!("{text:?} is no address: write an IP address and a port, such as 127.0.0.1:8040")
-    })
 }

@@ -43,6 +43,21 @@ struct Host {
 }
 
 fn host() -> Host {
+    let host = begun(&[]);
+    statmill_tests::wait_until(|| {
+        let stats = host.running.status()["stats"].clone();
+        let is_level = |stat: &Json| stat["state"] == "live" && stat["lag_messages"] == 0;
+        match stats.as_array().is_some_and(|stats| !stats.is_empty() && stats.iter().all(is_level))
+        {
+            true => Ok(()),
+            false => Err(stats.to_string()),
+        }
+    });
+    host
+}
+
+/// A host that begins to read, with settings as environment variables.
+fn begun(env: &[(&str, &str)]) -> Host {
     let folder = TempDir::new().unwrap();
     let plugins = plugins(&["statmill-activity", "statmill-volume"]);
     let messages = write(folder.path(), "messages.ndjson", &ndjson(0..8_640));
@@ -65,16 +80,7 @@ fn host() -> Host {
         "--checkpoint",
         "50ms",
     ];
-    let running = start(PROGRAM, &args, &[]).unwrap();
-    statmill_tests::wait_until(|| {
-        let stats = running.status()["stats"].clone();
-        let is_level = |stat: &Json| stat["state"] == "live" && stat["lag_messages"] == 0;
-        match stats.as_array().is_some_and(|stats| !stats.is_empty() && stats.iter().all(is_level))
-        {
-            true => Ok(()),
-            false => Err(stats.to_string()),
-        }
-    });
+    let running = start(PROGRAM, &args, env).unwrap();
     Host { running, _plugins: plugins, _folder: folder }
 }
 
@@ -355,6 +361,43 @@ async fn no_page_has_a_serious_fault_of_accessibility() {
             is_accessible(page, &axe).await;
         }
     }
+    browser.end().await;
+}
+
+#[tokio::test]
+async fn a_token_is_given_once_and_then_pages_are_read_and_followed() {
+    let host = begun(&[("STATMILL_TOKENS__QUERY", "sixteen letters & more")]);
+    let url = &host.running.url;
+    let browser = Browser::start(None).await;
+    let page = &browser.page;
+    page.goto(&format!("{url}/d/overview?topic=org.fedoraproject.prod.git.event")).await.unwrap();
+    assert_eq!(text(page, "h1").await, "Log in");
+    let send = async |token: &str| {
+        page.find(Locator::Css("input[type=password]"))
+            .await
+            .unwrap()
+            .send_keys(token)
+            .await
+            .unwrap();
+        page.find(Locator::Css("form.login button")).await.unwrap().click().await.unwrap();
+    };
+    send("another").await;
+    until(
+        page,
+        "return document.querySelector('.problem')?.textContent",
+        &json!("the token is not valid for this"),
+    )
+    .await;
+    // What the browser says of answers that refuse is no complaint of the page.
+    browser.log(Log::Browser).await;
+    send("sixteen letters & more").await;
+    until(page, "return document.querySelector('h1').textContent", &json!("Overview")).await;
+    assert!(query(page).await.starts_with("topic="));
+    until(page, &number("all"), &json!("8,640")).await;
+    until(page, "return document.getElementById('live').textContent", &json!("live")).await;
+    is_clean(&browser, url).await;
+    page.find(Locator::Css("#menu form button")).await.unwrap().click().await.unwrap();
+    until(page, "return document.querySelector('h1').textContent", &json!("Log in")).await;
     browser.end().await;
 }
 

@@ -47,8 +47,8 @@ impl Where {
         };
         let copies = tempfile::TempDir::new()?;
         let loaded = loader::load_folders(&folders, &LoadOptions::copying_to(copies.path()));
-        let stats: Manifests =
-            loaded.stats.into_iter().map(|(_, stat)| (stat.ident.clone(), stat)).collect();
+        let stats = loaded.stats.into_iter().map(|(_, stat)| (stat.ident.clone(), stat.into()));
+        let stats: Manifests = stats.collect();
         let mut definitions = Definitions::default();
         match &self.dashboards {
             Some(folder) => definitions.read(folder),

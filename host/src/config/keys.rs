@@ -31,6 +31,7 @@ pub(super) const KEYS: &[Key] = &[
     key(&["dashboards"]),
     key(&["history"]),
     with(&["listen"], "\"127.0.0.1:8040\""),
+    key(&["base_url"]),
     with(&["checkpoint"], "\"1s\""),
     with(&["durable_every"], "\"1s\""),
     key(&["threads"]),

@@ -224,6 +224,8 @@ fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
         ("[plugin.a]\nisolation = \"x\"", ":2: plugin.a.isolation"),
         ("[worker]\nmax_memory = \"1MiB\"", "worker.max_memory"),
         ("listen = \"everywhere\"", "such as 127.0.0.1:8040"),
+        ("base_url = \"stats.example.org\"", "such as https://stats.example.org"),
+        ("base_url = \"https://a?b\"", "such as https://stats.example.org"),
         ("[limits]\nmax_message = \"1\"", ":2: limits.max_message: write a size of 1024"),
         ("[limits]\nvalidate = \"yes\"", "neither true nor false"),
         ("[query]\ndefault_rows_per_page = 5000", "more than query.max_rows_per_page"),
@@ -259,4 +261,6 @@ fn an_address_open_to_others_needs_tokens() {
     assert!(error("listen = \"[::]:80\"").contains("no tokens"));
     assert!(config("listen = \"[::1]:80\"").listen.ip().is_loopback());
     assert_eq!(config("listen = \"localhost:81\"").listen.to_string(), "127.0.0.1:81");
+    let base = config("base_url = \"https://stats.example.org/\"").base_url;
+    assert_eq!(base.as_deref(), Some("https://stats.example.org"));
 }

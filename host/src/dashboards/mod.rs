@@ -20,6 +20,7 @@ mod summary;
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 pub use self::data::{Shown, ViewError, show};
 pub use self::definition::{Chart, Dashboard, Kind, Origin, Scale, Source, View, Width};
@@ -31,7 +32,7 @@ pub use self::summary::{Line, summary};
 use statmill_plugin_api::manifest::StatManifest;
 
 /// What there is to show: the manifests of all statistics, by ident.
-pub type Manifests = BTreeMap<String, StatManifest>;
+pub type Manifests = BTreeMap<String, Arc<StatManifest>>;
 
 /// All dashboards of a host, and what is wrong with the definitions of others.
 #[derive(Clone, Debug, Default)]

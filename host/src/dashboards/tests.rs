@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 use statmill_plugin_api::manifest::{StatManifest, ValueKind};
 
@@ -19,7 +21,7 @@ fn stats() -> Manifests {
     };
     [("volume", hourly("volume")), ("users", total("users"))]
         .into_iter()
-        .map(|(ident, manifest): (&str, StatManifest)| (ident.to_owned(), manifest))
+        .map(|(ident, manifest): (&str, StatManifest)| (ident.to_owned(), manifest.into()))
         .collect()
 }
 
@@ -155,7 +157,7 @@ fn a_statistic_without_definitions_gets_views_of_its_columns() {
 #[test]
 fn a_plugins_own_views_are_shown_instead() {
     let mut stats = stats();
-    let manifest = stats.get_mut("users").unwrap();
+    let manifest = Arc::make_mut(stats.get_mut("users").unwrap());
     manifest.views = vec![
         json!({ "name": "top", "type": "bar", "of_a_newer_version": 1 }),
         json!({ "name": "share", "title": "Shares", "compute": {} }),

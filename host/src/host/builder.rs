@@ -128,6 +128,7 @@ impl HostBuilder {
         };
         self.stat_limits = config.stat_limits;
         self.http.tokens.clone_from(&config.tokens);
+        self.http.base_url.clone_from(&config.base_url);
         self.journal.segment = SegmentOptions { roll_bytes: config.journal.segment_bytes };
         self.journal.retention = Retention {
             age_us: config.journal.max_age.map(micros),

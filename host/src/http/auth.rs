@@ -1,4 +1,4 @@
-//! Bearer tokens: who may query, ingest and administer.
+//! Tokens: who may query, ingest and administer.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,6 +6,7 @@ use axum::http::header::{AUTHORIZATION, FORWARDED, HOST, VIA};
 use axum::http::{HeaderMap, StatusCode};
 use subtle::ConstantTimeEq;
 
+use super::login::is_logged_in;
 use super::problem::Problem;
 use crate::config::Tokens;
 
@@ -41,6 +42,9 @@ pub(super) fn check(
             Use::Query | Use::Admin => Ok(()),
         };
     };
+    if wanted == Use::Query && is_logged_in(tokens, headers) {
+        return Ok(());
+    }
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| {
         let (scheme, secret) = text.split_once(' ')?;
@@ -89,8 +93,8 @@ fn is_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
 }
 
-/// Without a token, a page of any site could make a visitor's browser send messages here.
-fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
+/// Without a token that it sends itself, a page of any site could make a visitor's browser send messages here.
+pub(super) fn refuse_other_sites(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(Problem::new(

@@ -83,12 +83,8 @@ pub(super) async fn get(
                 completeness(found.view.complete_until)
             ),
         });
-        if place.wants_none {
-            return Ok(rows::not_modified(app, &found, &etag));
-        }
         let mut response = ([(CONTENT_TYPE, chosen.content_type)], body).into_response();
-        let is_private = app.options.tokens.query.is_some();
-        headers::describe(&mut response, found.view.complete_until, &etag, is_private);
+        headers::describe(&mut response, found.view.complete_until, &etag, app.is_private());
         Ok(response)
     })
     .await?

@@ -3,10 +3,11 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LINK, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, ETAG, HOST, IF_NONE_MATCH, LINK,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{Any, CorsLayer};
@@ -117,8 +118,34 @@ pub(super) fn download(response: &mut Response<Body>, name: &str) {
     insert(response.headers_mut(), CONTENT_DISPOSITION, &disposition);
 }
 
+/// Names the content of an answer.
+pub(super) fn etag(content: &[u8]) -> String {
+    format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(content))
+}
+
+/// Sends nothing that the client already holds. Answers that cost more to make than to name are not even made
+/// then; see [`is_known`].
+pub(super) async fn conditional(request: Request, next: Next) -> Response {
+    let may_hold = matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.headers().contains_key(IF_NONE_MATCH);
+    let held = may_hold.then(|| request.headers().clone());
+    let mut response = next.run(request).await;
+    let Some(held) = held.filter(|_| response.status() == StatusCode::OK) else {
+        return response;
+    };
+    let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+    if etag.is_some_and(|etag| is_known(&held, etag) || wants_none(&held)) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+        for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+            response.headers_mut().remove(name);
+        }
+    }
+    response
+}
+
 /// Whether the client wants nothing if there is any answer at all.
-pub(super) fn wants_none(headers: &HeaderMap) -> bool {
+fn wants_none(headers: &HeaderMap) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes().trim_ascii() == b"*")
 }
 
@@ -148,6 +175,12 @@ pub(super) fn base(configured: Option<&str>, uri: &Uri, headers: &HeaderMap) -> 
         !host.is_empty() && host.bytes().all(allowed)
     };
     host.filter(safe).map(|host| format!("http://{host}")).unwrap_or_default()
+}
+
+/// Returns names and values of the cookies that a browser sent.
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 /// Returns names and values of a query string, decoded; what is not UTF-8 is replaced.

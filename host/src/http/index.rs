@@ -57,14 +57,9 @@ pub(super) async fn list(
             body = json::script(&callback, &body);
             content_type = "application/javascript; charset=utf-8";
         }
-        let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&body));
-        let is_private = app.options.tokens.query.is_some();
-        let mut response = if headers::is_known(&request, &etag) || headers::wants_none(&request) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(CONTENT_TYPE, content_type)], body).into_response()
-        };
-        headers::describe(&mut response, until, &etag, is_private);
+        let etag = headers::etag(&body);
+        let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
+        headers::describe(&mut response, until, &etag, app.is_private());
         Ok(response)
     })
     .await?

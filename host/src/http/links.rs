@@ -33,8 +33,6 @@ pub(super) struct Place {
     /// `http://host/api/{ident}`, whose schema describes the rows.
     described_by: String,
     pairs: Vec<(String, String)>,
-    /// The client wants nothing if there is an answer.
-    pub(super) wants_none: bool,
 }
 
 impl Place {
@@ -49,8 +47,7 @@ impl Place {
         let base = base(app.options.base_url.as_deref(), uri, request);
         let described_by = format!("{base}/api/{}", encode(ident));
         let path = format!("{described_by}{rest}");
-        let wants_none = headers::wants_none(request);
-        Self { path, extension, described_by, pairs: headers::pairs(raw), wants_none }
+        Self { path, extension, described_by, pairs: headers::pairs(raw) }
     }
 
     /// The arguments, as they were given.

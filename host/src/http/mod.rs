@@ -15,6 +15,7 @@ mod headers;
 mod index;
 mod ingest;
 mod links;
+mod login;
 mod messages;
 pub mod metrics;
 mod negotiate;
@@ -42,7 +43,7 @@ use tokio::sync::Semaphore;
 pub use server::{HttpError, Server, Shutdown, serve};
 
 use crate::config::Tokens;
-use crate::dashboards::{Dashboards, Definitions};
+use crate::dashboards::{Dashboards, Definitions, Manifests};
 use crate::query::{Catalog, Limits};
 use problem::Problem;
 
@@ -124,8 +125,8 @@ struct App {
     queries: Arc<Semaphore>,
     ingests: Arc<Semaphore>,
     exports: Arc<Semaphore>,
-    /// The dashboards of the statistics there were when they were last asked for, and what tells those apart.
-    dashboards: Mutex<Option<(u64, Arc<Dashboards>)>>,
+    /// The dashboards of the statistics there were when they were last asked for, and what those said of themselves.
+    dashboards: Mutex<Option<(Manifests, Arc<Dashboards>)>>,
     /// One repair at a time.
     repairs: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -137,6 +138,11 @@ struct App {
 type Answer = Result<Response, Problem>;
 
 impl App {
+    /// Whether answers are for who has a token alone.
+    fn is_private(&self) -> bool {
+        self.options.tokens.query.is_some()
+    }
+
     /// Runs `work`, which blocks, on a thread for that.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,

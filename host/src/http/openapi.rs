@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value as Json, json};
 
@@ -22,18 +21,14 @@ use super::{Answer, App, headers};
 use crate::query::{StatView, computed_views};
 use crate::render::html::encode;
 
-pub(super) async fn get(State(app): State<Arc<App>>, request: HeaderMap) -> Answer {
+pub(super) async fn get(State(app): State<Arc<App>>) -> Answer {
     app.blocking(move |app| {
         let stats = super::index::stats(app);
         let until = super::index::together(&stats);
         let body = document(&stats, app).to_string();
-        let etag = format!("W/\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(body.as_bytes()));
-        let mut response = if headers::is_known(&request, &etag) || headers::wants_none(&request) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            ([(CONTENT_TYPE, "application/json")], body).into_response()
-        };
-        headers::describe(&mut response, until, &etag, app.options.tokens.query.is_some());
+        let etag = headers::etag(body.as_bytes());
+        let mut response = ([(CONTENT_TYPE, "application/json")], body).into_response();
+        headers::describe(&mut response, until, &etag, app.is_private());
         Ok(response)
     })
     .await?
@@ -101,7 +96,11 @@ pub(super) fn document(stats: &[(String, StatView)], app: &App) -> Json {
             "parameters": parameters::components(),
             "headers": parameters::headers(),
             "responses": schemas::responses(),
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": { "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Browsers log in at `/login` instead.",
+            } },
         },
     })
 }

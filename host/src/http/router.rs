@@ -40,6 +40,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), pages::readable))
+        .layer(middleware::from_fn(headers::conditional))
         .layer(middleware::from_fn(measure))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new())

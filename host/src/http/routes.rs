@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 
 use super::auth::Use;
 use super::openapi::operations::{self as describe, Describe};
 use super::{
-    App, admin, badge, events, export, facets, index, ingest, messages, openapi, pages, rows,
-    schema, status, views,
+    App, admin, badge, events, export, facets, index, ingest, login, messages, openapi, pages,
+    rows, schema, status, views,
 };
 
 /// One address.
@@ -81,6 +82,20 @@ pub(super) const ROUTES: &[Route] = &[
         access: Some(Use::Ingest),
         answer: || post(ingest::post),
         describe: describe::ingest,
+    },
+    Route {
+        path: "/login",
+        method: "post",
+        access: None,
+        answer: || post(login::enter).layer(DefaultBodyLimit::max(login::MAX_FORM)),
+        describe: describe::enter,
+    },
+    Route {
+        path: "/logout",
+        method: "post",
+        access: None,
+        answer: || post(login::leave),
+        describe: describe::leave,
     },
     Route {
         path: "/healthz",

@@ -94,14 +94,11 @@ pub(super) async fn get(
 
 /// The answer to who already holds what `etag` names.
 pub(super) fn known(app: &App, found: &Found, etag: &str, request: &HeaderMap) -> Option<Response> {
-    headers::is_known(request, etag).then(|| not_modified(app, found, etag))
-}
-
-pub(super) fn not_modified(app: &App, found: &Found, etag: &str) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
-    let is_private = app.options.tokens.query.is_some();
-    headers::describe(&mut response, found.view.complete_until, etag, is_private);
-    response
+    headers::is_known(request, etag).then(|| {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        headers::describe(&mut response, found.view.complete_until, etag, app.is_private());
+        response
+    })
 }
 
 /// An answer in its form, with the headers of all answers of rows. `body` stands for a form that is
@@ -115,16 +112,12 @@ pub(super) fn respond(
     place: &Place,
     (etag, forms, body): (&str, &[Format], Option<Vec<u8>>),
 ) -> Response {
-    if place.wants_none {
-        return not_modified(app, found, etag);
-    }
     let (content_type, body) = match body {
         Some(body) => (chosen.content_type, body),
         None => write(found, query, chosen, answer, place),
     };
     let mut response = ([(CONTENT_TYPE, content_type)], body).into_response();
-    let is_private = app.options.tokens.query.is_some();
-    headers::describe(&mut response, found.view.complete_until, etag, is_private);
+    headers::describe(&mut response, found.view.complete_until, etag, app.is_private());
     let links = place.links(query, answer, forms);
     headers::paging(&mut response, answer.page, answer.table.total, &links);
     headers::step(&mut response, answer.step_s);

@@ -401,6 +401,36 @@ pub(in crate::http) fn ingest(_: &Subject<'_>) -> Json {
     operation
 }
 
+/// Forms that lead on to a page.
+fn leads(summary: &str, meaning: &str, problems: &[&str]) -> Json {
+    let mut operation = operation(summary, vec![], json!({}), problems);
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.remove("200");
+        responses.insert("303".to_owned(), json!({ "description": meaning }));
+    }
+    operation
+}
+
+pub(in crate::http) fn enter(_: &Subject<'_>) -> Json {
+    let meaning = "A cookie lets the browser read, and it is led to `next`.";
+    let problems = ["401", "403", "413", "415"];
+    let mut operation = leads("Lets a browser read with a token", meaning, &problems);
+    operation["requestBody"] = json!({
+        "required": true,
+        "description": "The token for queries or that of the admin, and a path of this server.",
+        "content": { "application/x-www-form-urlencoded": { "schema": {
+            "type": "object",
+            "properties": { "token": { "type": "string" }, "next": { "type": "string" } },
+            "required": ["token"],
+        } } },
+    });
+    operation
+}
+
+pub(in crate::http) fn leave(_: &Subject<'_>) -> Json {
+    leads("Has a browser forget its token", "The browser is led to the first page.", &["403"])
+}
+
 pub(in crate::http) fn alive(_: &Subject<'_>) -> Json {
     operation("The process answers", vec![], text("It does.", "text/plain"), &[])
 }

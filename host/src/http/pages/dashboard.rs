@@ -11,7 +11,7 @@ use maud::Markup;
 use serde_json::json;
 use statmill_plugin_api::encoding::Value;
 
-use super::{Wish, answer};
+use super::Wish;
 use crate::dashboards::{self, Dashboard, Dashboards, Shown, State, View};
 use crate::http::headers::{self, pairs};
 use crate::http::problem::Problem;
@@ -70,7 +70,7 @@ pub(in crate::http) async fn view(
         let (shown, until) = shown(app, dashboard, view, &asked.state);
         let drawn = asked.drawn(dashboard, view);
         let content = html::content(&drawn, shown.as_ref().map_err(String::as_str));
-        Ok(answer(content.into_string(), until))
+        Ok(app.answer(content.into_string(), until))
     })
     .await
 }
@@ -118,7 +118,7 @@ pub(in crate::http) async fn bar(
         let dashboards = app.dashboards();
         let dashboard = find(&dashboards, &name)?;
         let asked = Asked::new(dashboard, raw.as_deref())?;
-        Ok(answer(bar_of(app, dashboard, &asked).into_string(), CompleteUntil::default()))
+        Ok(app.answer(bar_of(app, dashboard, &asked).into_string(), CompleteUntil::default()))
     })
     .await?
 }
@@ -233,7 +233,7 @@ fn whole(app: &App, dashboard: &Dashboard, raw: Option<&str>, wish: Wish) -> Ans
         live: true,
         ..Page::default()
     };
-    Ok(answer(app.page_with(page, &main), together.unwrap_or_default()))
+    Ok(app.answer(app.page_with(page, &main), together.unwrap_or_default()))
 }
 
 /// What a view shows, or why it shows nothing; and up to when that is complete.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use maud::html;
 
-use super::{Wish, answer};
+use super::Wish;
 use crate::http::headers::base;
 use crate::http::index::{stats as all_stats, together};
 use crate::http::{Answer, App, openapi};
@@ -26,7 +26,7 @@ pub(super) fn all(app: &App, wish: Wish) -> Answer {
     let stats = all_stats(app);
     let panels: Vec<_> = stats.iter().map(|(ident, view)| panel(app, ident, view)).collect();
     let main = html::stats(&panels, &When::default());
-    Ok(answer(app.page("All statistics", "/stats", wish, &main), together(&stats)))
+    Ok(app.answer(app.page("All statistics", "/stats", wish, &main), together(&stats)))
 }
 
 fn panel(app: &App, ident: &str, view: &StatView) -> StatPanel {
@@ -79,7 +79,7 @@ pub(in crate::http) async fn status(State(app): State<Arc<App>>, request: Header
             live: true,
             ..html::Page::default()
         };
-        Ok(answer(app.page_with(page, &main), until))
+        Ok(app.answer(app.page_with(page, &main), until))
     })
     .await?
 }
@@ -88,7 +88,7 @@ pub(in crate::http) async fn status(State(app): State<Arc<App>>, request: Header
 pub(in crate::http) async fn status_part(State(app): State<Arc<App>>) -> Answer {
     app.blocking(|app| {
         let (content, until) = status_content(app);
-        Ok(answer(content.into_string(), until))
+        Ok(app.answer(content.into_string(), until))
     })
     .await?
 }
@@ -116,7 +116,7 @@ pub(in crate::http) async fn start(
         };
         let example = stats.iter().find(|(_, view)| has_time(view)).or_else(|| stats.first());
         let main = html::start(&base, example.map(|(ident, _)| ident.as_str()));
-        Ok(answer(app.page("Getting started", "/start", wish, &main), CompleteUntil::default()))
+        Ok(app.answer(app.page("Getting started", "/start", wish, &main), CompleteUntil::default()))
     })
     .await?
 }
@@ -128,7 +128,7 @@ pub(in crate::http) async fn reference(State(app): State<Arc<App>>, request: Hea
         // What holds for every statistic, once.
         let document = openapi::document(&[], app);
         let main = html::reference(&document);
-        Ok(answer(app.page("Reference", "/api/docs", wish, &main), CompleteUntil::default()))
+        Ok(app.answer(app.page("Reference", "/api/docs", wish, &main), CompleteUntil::default()))
     })
     .await?
 }

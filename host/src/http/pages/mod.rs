@@ -4,12 +4,11 @@ mod dashboard;
 mod host;
 mod rows;
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, COOKIE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -18,8 +17,9 @@ use maud::Markup;
 pub(super) use self::dashboard::{bar, get as dashboard, home, rows as view_rows, view};
 pub(super) use self::host::{list, reference, start, stats, status, status_part};
 pub(super) use self::rows::{Asked, clean, page as rows_page};
+use super::auth::{Use, check};
 use super::problem::{Problem, Told};
-use super::{Answer, App, headers};
+use super::{Answer, App, headers, login};
 use crate::dashboards::{Dashboards, Manifests};
 use crate::query::CompleteUntil;
 use crate::render::html::assets::Asset;
@@ -33,42 +33,29 @@ pub(super) struct Wish {
 
 impl Wish {
     pub(super) fn of(request: &HeaderMap) -> Self {
-        let cookies = request.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let theme = cookies
-            .flat_map(|text| text.split(';'))
-            .find_map(|pair| pair.trim().strip_prefix("theme="));
-        Self { theme: theme.map(Theme::named).unwrap_or_default() }
+        let theme = headers::cookies(request).find(|(name, _)| *name == "theme");
+        Self { theme: theme.map(|(_, name)| Theme::named(name)).unwrap_or_default() }
     }
 }
 
 impl App {
     /// The dashboards of the statistics there are now.
     pub(super) fn dashboards(&self) -> Arc<Dashboards> {
-        let stats = super::index::stats(self);
-        let mut hash = xxhash_rust::xxh3::Xxh3::new();
-        for (ident, view) in &stats {
-            let manifest = view.snapshot.manifest();
-            (ident, &manifest.title, manifest.model_version, manifest.fold_version).hash(&mut hash);
-            for view in &manifest.views {
-                view.to_string().hash(&mut hash);
-            }
-        }
-        let key = hash.finish();
+        let manifests = super::index::stats(self)
+            .into_iter()
+            .map(|(ident, view)| (ident, Arc::clone(&view.snapshot.manifest)));
+        let manifests: Manifests = manifests.collect();
         let mut known = self.dashboards.lock();
         if let Some((found, dashboards)) = known.as_ref()
-            && *found == key
+            && are_same(found, &manifests)
         {
             return Arc::clone(dashboards);
         }
-        let manifests: Manifests = stats
-            .into_iter()
-            .map(|(ident, view)| (ident, view.snapshot.manifest().clone()))
-            .collect();
         let made = Arc::new(Dashboards::new(&self.options.dashboards, &manifests));
         for fault in &made.faults {
             tracing::warn!(pointer = fault.pointer, "a dashboard is wrong: {fault}");
         }
-        *known = Some((key, Arc::clone(&made)));
+        *known = Some((manifests, Arc::clone(&made)));
         made
     }
 
@@ -79,20 +66,32 @@ impl App {
     }
 
     fn page_with(&self, page: Page<'_>, main: &Markup) -> String {
-        let nav = nav(&self.dashboards());
-        html::page(&Page { nav, ..page }, main)
+        let nav = Nav {
+            can_log_out: self.options.tokens.query.is_some(),
+            groups: groups(&self.dashboards()),
+        };
+        html::page(&Page { nav: Some(nav), ..page }, main)
     }
 }
 
-/// An answer that is a page or a part of one. None is kept without being asked for again.
-fn answer(page: String, until: CompleteUntil) -> Response {
-    let mut response = ([(CACHE_CONTROL, "no-cache")], Html(page)).into_response();
-    headers::complete_until(&mut response, until);
-    response
+impl App {
+    /// An answer that is a page or a part of one.
+    fn answer(&self, page: String, until: CompleteUntil) -> Response {
+        let etag = headers::etag(page.as_bytes());
+        let mut response = Html(page).into_response();
+        headers::describe(&mut response, until, &etag, self.is_private());
+        response
+    }
+}
+
+fn are_same(a: &Manifests, b: &Manifests) -> bool {
+    let is_same =
+        |(a, b): ((&String, &Arc<_>), (&String, &Arc<_>))| a.0 == b.0 && Arc::ptr_eq(a.1, b.1);
+    a.len() == b.len() && a.iter().zip(b).all(is_same)
 }
 
 /// The menu, of the same definitions that answer its addresses.
-fn nav(dashboards: &Dashboards) -> Nav {
+fn groups(dashboards: &Dashboards) -> Vec<Group> {
     let entry = |title: &str, href: String| Entry { title: title.to_owned(), href };
     let sections = dashboards.sections().into_iter().map(|(section, entries)| Group {
         title: section.to_owned(),
@@ -115,7 +114,7 @@ fn nav(dashboards: &Dashboards) -> Nav {
     let mut groups: Vec<Group> = sections.collect();
     groups.push(Group { title: "Host".to_owned(), entries: host.to_vec() });
     groups.push(Group { title: "Statistics".to_owned(), entries: stats.collect() });
-    Nav { groups }
+    groups
 }
 
 /// Statistics for several intervals have one title: the ident's end tells them apart.
@@ -143,23 +142,39 @@ pub(super) async fn asset(path: Result<Path<String>, PathRejection>) -> Answer {
     Ok((headers, asset.body).into_response())
 }
 
-/// Says to people on a page what it says to programs as a problem.
+/// Says to people on a page what it says to programs as a problem, and asks them for a token where one is
+/// needed.
 pub(super) async fn readable(
     State(app): State<Arc<App>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let is_person = request.method() == Method::GET
+    let (uri, method) = (request.uri(), request.method());
+    let is_person = (method == Method::GET || uri.path() == "/login")
         && request.headers().get_all(ACCEPT).iter().any(|value| {
             // Browsers name it first; who names it among others gets what programs get.
             value.as_bytes().starts_with(b"text/html")
         });
     let wish = Wish::of(request.headers());
+    let may_read = check(&app.options.tokens, Use::Query, request.headers(), None).is_ok();
+    let place = uri.path_and_query().map(ToString::to_string);
     let mut response = next.run(request).await;
     let Some(told) = response.extensions_mut().remove::<Told>().filter(|_| is_person) else {
         return response;
     };
-    let page = app.page(told.title, "", wish, &html::error(told.title, &told.detail));
+    let refused = response.extensions_mut().remove::<login::Next>();
+    let main = match (response.status(), refused) {
+        (_, Some(login::Next(next))) => html::login(&next, Some(&told.detail)),
+        (StatusCode::UNAUTHORIZED, None) => html::login(&place.unwrap_or_default(), None),
+        _ => html::error(told.title, &told.detail),
+    };
+    let page = match may_read {
+        true => app.page(told.title, "", wish, &main),
+        // The menu names what there is.
+        false => {
+            html::page(&Page { title: told.title, theme: wish.theme, ..Page::default() }, &main)
+        }
+    };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_TYPE);
     (parts.status, parts.headers, Html(page)).into_response()

@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod fuzz;
 mod ingest;
+mod login;
 mod openapi;
 mod pages;
 mod pictures;

@@ -293,3 +293,29 @@ fn a_kiosk_has_nothing_but_views() {
     assert!(page.text().contains("<body class=\"kiosk\">"));
     assert!(!page.text().contains("<nav"));
 }
+
+#[test]
+fn a_page_that_did_not_change_is_not_sent_again() {
+    let fixture = fixture();
+    for path in
+        ["/d/linked?topic=git", "/ui/view/linked/sum", "/ui/bar/linked", "/stats", "/status"]
+    {
+        let first = fixture.get(path);
+        let etag = first.header("etag").unwrap();
+        let again = fixture.ask("GET", path, &[("If-None-Match", etag)], b"");
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        assert_eq!(
+            again.header("statmill-complete-until"),
+            first.header("statmill-complete-until")
+        );
+        let dark = [("If-None-Match", etag), ("Cookie", "theme=dark")];
+        let is_part = path.starts_with("/ui");
+        assert_eq!(fixture.ask("GET", path, &dark, b"").status, if is_part { 304 } else { 200 });
+    }
+    let etag = fixture.get("/d/linked").header("etag").unwrap().to_owned();
+    let mut volume =
+        MemoryRows::new("volume", true, &[("topic", ValueKind::Text)]).windows_of(3_600);
+    volume.add(Some(0), &[Value::Text("git".into())], 1);
+    fixture.catalog.put("volume", volume, 2, CompleteUntil::At(172_800_000_000));
+    assert_eq!(fixture.ask("GET", "/d/linked", &[("If-None-Match", &etag)], b"").status, 200);
+}

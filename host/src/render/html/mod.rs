@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub use self::bar::{Picker, bar};
 pub use self::card::{Drawn, card, content, empty_card};
 pub use self::docs::{reference, start};
-pub use self::page::{Entry, Group, Nav, Page, Theme, error, page};
+pub use self::page::{Entry, Group, Nav, Page, Theme, error, login, page};
 pub use self::rows::{Field, RowsPage, Sorted, rows};
 pub use self::stats::{StatLine, StatPanel, index, stats};
 pub use self::status::{StatusPage, status};

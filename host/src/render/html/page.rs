@@ -41,6 +41,8 @@ impl Theme {
 pub struct Nav {
     /// Its groups, in order.
     pub groups: Vec<Group>,
+    /// Readers had to give a token.
+    pub can_log_out: bool,
 }
 
 /// A group of the menu.
@@ -69,8 +71,8 @@ const FOLDED: usize = 12;
 pub struct Page<'a> {
     /// What windows are called.
     pub title: &'a str,
-    /// The menu.
-    pub nav: Nav,
+    /// The menu; none for who may not know what there is.
+    pub nav: Option<Nav>,
     /// The address that the menu marks as where the reader is.
     pub current: &'a str,
     /// Colours.
@@ -100,16 +102,16 @@ pub fn page(page: &Page<'_>, main: &Markup) -> String {
                 link rel="stylesheet" href=(assets::STYLE.path());
                 script src=(assets::SCRIPT.path()) defer {}
             }
-            body.kiosk[page.kiosk] {
+            body.kiosk[page.kiosk] .bare[page.nav.is_none()] {
                 @if !page.kiosk {
                     a.skip href="#main" { "Skip to the content" }
                     header.top {
-                        a.menu href="#menu" { "Menu" }
+                        @if page.nav.is_some() { a.menu href="#menu" { "Menu" } }
                         a.brand href="/" { "statmill" }
                         p #live role="status" hidden {}
                         button #theme type="button" hidden { "Theme" }
                     }
-                    (menu(page))
+                    @if let Some(nav) = &page.nav { (menu(nav, page.current)) }
                 }
                 main #main tabindex="-1" data-live[page.live] { (main) }
             }
@@ -118,8 +120,8 @@ pub fn page(page: &Page<'_>, main: &Markup) -> String {
     .into_string()
 }
 
-fn menu(page: &Page<'_>) -> Markup {
-    let current = |entry: &Entry| (entry.href == page.current).then_some("page");
+fn menu(nav: &Nav, current: &str) -> Markup {
+    let current = |entry: &Entry| (entry.href == current).then_some("page");
     let entries = |group: &Group| {
         html! {
             ul {
@@ -131,7 +133,7 @@ fn menu(page: &Page<'_>) -> Markup {
     };
     html! {
         nav #menu aria-label="Main" {
-            @for group in page.nav.groups.iter().filter(|group| !group.entries.is_empty()) {
+            @for group in nav.groups.iter().filter(|group| !group.entries.is_empty()) {
                 @if group.entries.len() > FOLDED {
                     details open[group.entries.iter().any(|entry| current(entry).is_some())] {
                         summary { (group.title) " (" (group.entries.len()) ")" }
@@ -141,6 +143,9 @@ fn menu(page: &Page<'_>) -> Markup {
                     h2 { (group.title) }
                     (entries(group))
                 }
+            }
+            @if nav.can_log_out {
+                form method="post" action="/logout" { button { "Log out" } }
             }
             a.close href="#main" { "Close the menu" }
         }
@@ -154,5 +159,24 @@ pub fn error(title: &str, detail: &str) -> Markup {
         h1 { (title) }
         p.problem { (detail) }
         p { a href="/" { "To the first page" } }
+    }
+}
+
+/// Returns the content of a page that asks for a token and then leads to the address `next`. `refused` says
+/// why the last one was not good.
+#[must_use]
+pub fn login(next: &str, refused: Option<&str>) -> Markup {
+    html! {
+        h1 { "Log in" }
+        @if let Some(reason) = refused { p.problem role="alert" { (reason) } }
+        form.login method="post" action="/login" {
+            input type="hidden" name="next" value=(next);
+            label {
+                "Token"
+                input type="password" name="token" required autofocus autocomplete="current-password";
+            }
+            button { "Log in" }
+        }
+        p { "Who runs this host has the token: it is " code { "tokens.query" } " of its configuration." }
     }
 }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::encoding::BlockReader;
 use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
+use super::health::Health;
 use super::worker::Target;
 use crate::instance::{Blocks, Failure};
 use crate::limits::StatLimits;
@@ -108,32 +109,6 @@ pub(super) enum Control {
     Resume { stat: usize, done: Sender<()> },
     /// The host stops.
     Stop,
-}
-
-/// How a stat is.
-pub(super) struct Health {
-    pub(super) state: StatState,
-    /// Why, in words; empty when all is well.
-    pub(super) reason: String,
-    pub(super) since_us: i64,
-    pub(super) last_error: Option<String>,
-    /// Faults in a row without a commit in between.
-    pub(super) failures: u32,
-    /// Besides those, how often somebody else ended its process.
-    pub(super) kills: u32,
-    /// Commit number at the last fault.
-    pub(super) failed_at: u64,
-    /// Since when, µs, faults are counted whatever was committed in between, and how many there were.
-    pub(super) recent: (i64, u32),
-    /// The messages in which the last fold failed, and how often in a row it did so there.
-    pub(super) failing: Option<(Stretch, u32)>,
-}
-
-impl Health {
-    /// Where some message cannot be folded: once may be chance, what fails twice is looked for.
-    pub(super) fn suspect(&self) -> Option<Stretch> {
-        self.failing.as_ref().filter(|(_, times)| *times >= 2).map(|(at, _)| at.clone())
-    }
 }
 
 /// Some of the messages of a log.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::health::Next;
 use super::lane::Lane;
 use super::lane_count::RunningLane;
 use super::stat::{Control, Fault, StatShared, Stretch};
@@ -19,19 +20,6 @@ use crate::instance::Failure;
 use crate::log::{LogId, Offset};
 use crate::query::StatState;
 
-/// Faults in a row, without a commit in between, after which a stat is quarantined.
-const MAX_FAILURES: u32 = 3;
-
-/// Faults within an hour after which it is, whatever it commits in between.
-const MOST_AN_HOUR: u32 = 300;
-const HOUR_US: i64 = 3_600_000_000;
-
-/// The same of what says nothing about the stat: somebody else ended its process.
-const MAX_KILLS: u32 = 10;
-
-/// A process is started again after this long, then after twice as long each time, until it commits.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// While one is waited for: how often is looked whether the host stops.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -138,57 +126,27 @@ fn handle(
         }
     }
     let committed = stat.written().record().commit;
-    let failure = fault.failure();
-    let is_foreign = failure.is_some_and(Failure::is_foreign);
-    let (failures, kills, suspect, are_too_many) = {
+    let (next, suspect) = {
         let mut health = stat.health.lock();
-        let (now, (since, many)) = (now_us(), health.recent);
-        health.recent = if now - since > HOUR_US { (now, 1) } else { (since, many + 1) };
-        if health.failed_at != committed {
-            (health.failures, health.kills) = (0, 0);
-        }
-        health.failed_at = committed;
-        let count = if is_foreign { &mut health.kills } else { &mut health.failures };
-        *count += 1;
-        health.last_error = Some(fault.to_string());
-        let at = match fault {
-            Fault::Fold { at, .. } if !is_foreign => Some(at.clone()),
-            _ => None,
-        };
-        let before = health.failing.take();
-        health.failing = at.map(|at| match before {
-            Some((before, times)) if before.meets(&at) => (at, times + 1),
-            _ => (at, 1),
-        });
-        let suspect = health.suspect();
-        let times = health.failing.as_ref().map_or(0, |(_, times)| *times);
-        let are_too_many = health.recent.1 > MOST_AN_HOUR;
-        (health.failures.max(times), health.kills, suspect, are_too_many)
+        (health.count(fault, committed, now_us()), health.suspect())
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    let in_a_row = failures >= MAX_FAILURES || kills >= MAX_KILLS;
-    if in_a_row || are_too_many || matches!(fault, Fault::DeadLetters(_)) {
-        let reason = match fault {
-            Fault::DeadLetters(_) => fault.to_string(),
-            _ if are_too_many => format!("more than {MOST_AN_HOUR} faults within an hour: {fault}"),
-            _ => format!("{} faults in a row: {fault}", failures.max(kills)),
-        };
+    if let Next::Quarantine(reason) = next {
         quarantine(shared, context, stat, reason);
         return None;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
     let worker = stat.worker.load(Ordering::Acquire);
-    if matches!(failure, Some(Failure::Late(_)))
+    if matches!(fault.failure(), Some(Failure::Late(_)))
         && !shared.workers.is_own(worker)
         && let Some(own) = own_worker(shared, stat)
     {
         // To find out in which message it hangs takes as long many times over: nobody else is to wait.
         stat.worker.store(own, Ordering::Release);
     }
-    if failure.is_some_and(Failure::is_of_process) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << (failures + kills - 1).min(16));
-        let at = Instant::now() + pause.min(LONGEST_PAUSE);
+    if let Next::After(pause) = next {
+        let at = Instant::now() + pause;
         return Some(Later { at, stat: stat.index, suspect, _lane: shared.lanes.enter() });
     }
     restart(shared, context, stat, suspect);

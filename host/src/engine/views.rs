@@ -130,7 +130,13 @@ impl Source {
             Some(instance) => instance,
             None => Computer::create(&self.plugin, &self.ident, &self.config)?,
         };
-        let text = instance.compute(view, rows, within)?;
+        let mut text = instance.compute(view, rows, within);
+        if text.as_ref().is_err_and(Failure::is_foreign) {
+            // Somebody ended its process, perhaps while it was idle.
+            instance = Computer::create(&self.plugin, &self.ident, &self.config)?;
+            text = instance.compute(view, rows, within);
+        }
+        let text = text?;
         let mut idle = self.idle.lock();
         if idle.len() < THREADS {
             idle.push(instance);

@@ -106,7 +106,8 @@ impl Stat for Evil {
             deeds::commit(deed);
         }
         let names = ["panic", "payload", "error", "blocked", "wrong", "huge", "deep", "sound"];
-        names.map(|name| json!({ "name": name, "compute": { "model": "by_topic" } })).to_vec()
+        let names = names.into_iter().chain(mark::before().strip_prefix("view: "));
+        names.map(|name| json!({ "name": name, "compute": { "model": "by_topic" } })).collect()
     }
 
     fn compute(view: &str, rows: &Json) -> Result<Json, PluginError> {

@@ -169,6 +169,14 @@ pub(crate) const BEFORE_MAPPING: &[Case] = &[
     ),
     case("fold-endless", "!", "{ evil = 'endless', at = 'fold' }", Refused("failed its dry run")),
     case("create-abort", "!", "{ evil = 'abort', at = 'create' }", Refused("failed its dry run")),
+    case(
+        "restore-abort",
+        "!restores",
+        "{ evil = 'abort', at = 'restore' }",
+        Refused("failed its dry run"),
+    ),
+    case("view-abort", "!view: abort", "{}", Refused("failed its dry run")),
+    case("view-exit", "!view: exit", "{}", Refused("failed its dry run")),
     case("drain-abort", "!", "{ evil = 'abort', at = 'drain' }", Refused("failed its dry run")),
     case("drop-abort", "!", "{ evil = 'abort', at = 'drop' }", Refused("failed its dry run")),
 ];
@@ -201,6 +209,7 @@ pub(crate) const IN_PROCESSES: &[Case] = &[
         "{ evil = 'double panic', at = 'drain' }",
         Quarantined("drain failed: the worker process ended by SIGABRT"),
     ),
+    case("view-abort", "!view: abort", "{}", Exact),
     case("drop-abort", "", "{ evil = 'abort', at = 'drop' }", Exact),
     case("drop-endless", "", "{ evil = 'endless', at = 'drop' }", Exact),
     case(

@@ -103,8 +103,10 @@ pub(crate) fn good(all: &str) -> String {
 }
 
 /// What the idents of evil stats begin with.
-pub(crate) const EVIL: [&str; 9] =
-    ["evil", "lie", "ctor", "describe", "create", "fold", "drain", "drop", "message"];
+pub(crate) const EVIL: [&str; 11] = [
+    "evil", "lie", "ctor", "describe", "create", "fold", "drain", "drop", "message", "restore",
+    "view",
+];
 
 /// That each of `cases` that counts everything has the rows of one that does no evil, and one that passed over
 /// a message all of them but those of that message.

@@ -14,7 +14,7 @@ use crate::loader::{self, Loaded};
 use crate::log::Log;
 use crate::log::ingest::Ingest;
 use crate::query::{
-    Catalog, CompleteUntil, ComputedViews, HostStatus, PluginReport, StatState, StatStatus,
+    Catalog, CompleteUntil, ComputedViews, Fault, HostStatus, PluginReport, StatState, StatStatus,
     StatView, Status, UtcTime, Watcher, Watchers,
 };
 use crate::store::{Database, Snapshot, StatStore, StoreError};
@@ -58,7 +58,7 @@ impl RunningCatalog {
         sinks: BTreeMap<String, Arc<Ingest>>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            now: RwLock::new(Arc::new(Now::new(engine, stats, loaded)?)),
+            now: RwLock::new(Arc::new(Now::new(engine, stats, loaded, 0)?)),
             sinks,
             watchers: Arc::clone(&engine.shared().watchers),
             started_us: now_us(),
@@ -87,7 +87,7 @@ impl RunningCatalog {
         loaded: &Loaded,
     ) -> Result<(), StoreError> {
         let before = self.idents();
-        let now = Now::new(engine, stats, loaded)?;
+        let now = Now::new(engine, stats, loaded, self.now().boot)?;
         *self.now.write() = Arc::new(now);
         for ident in before.into_iter().chain(self.idents()).collect::<BTreeSet<_>>() {
             self.watchers.tell(&ident, || None);
@@ -124,9 +124,14 @@ impl Now {
         engine: &Engine,
         stats: &BTreeMap<String, StatStore>,
         loaded: &Loaded,
+        before: u64,
     ) -> Result<Self, StoreError> {
         let shared = Arc::clone(engine.shared());
-        let boot = shared.database.next_boot()?;
+        let mut boot = shared.database.next_boot()?;
+        // A store that was opened again may have forgotten the last one: two commits must not share a version.
+        while boot <= before {
+            boot = shared.database.next_boot()?;
+        }
         let detached = stats.iter().map(|(ident, stat)| {
             let detached = Detached::new(&shared.database, stat);
             (ident.clone(), detached)
@@ -181,6 +186,10 @@ impl Catalog for RunningCatalog {
                 uptime_s: (now_us() - self.started_us) as f64 / 1e6,
                 ready: self.ready(),
                 stopping: self.stopping.load(Ordering::Acquire),
+                refused: now.shared.database.refusals().now().map(|refusal| Fault {
+                    at: UtcTime(refusal.since_us),
+                    text: refusal.reason.clone(),
+                }),
                 views: now.views.given_up(),
                 threads: now.shared.given_up(),
             },

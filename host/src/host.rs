@@ -2,6 +2,7 @@
 
 mod builder;
 mod folders;
+mod recovery;
 mod retention;
 mod running;
 
@@ -12,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use self::builder::{Audit, Audited, HostBuilder};
 use self::folders::FolderWatch;
+use self::recovery::Recovery;
 pub(crate) use self::retention::{LongestKept, longest_kept};
 use self::running::Running;
 use crate::admin::AdminError;
@@ -83,6 +85,7 @@ pub struct Host {
     running: Arc<Running>,
     http: Option<http::Server>,
     folders: Option<FolderWatch>,
+    recovery: Option<Recovery>,
     limits: query::Limits,
     once: bool,
 }
@@ -194,7 +197,7 @@ impl Host {
     /// Stops: takes nothing more, commits everything that was taken, makes it durable.
     pub fn stop(self) {
         self.running.catalog.stopping();
-        drop(self.folders);
+        drop((self.folders, self.recovery));
         if let Some(http) = self.http {
             http.stop();
         }

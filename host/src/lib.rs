@@ -17,6 +17,7 @@
 //! ```
 
 pub mod admin;
+mod backoff;
 pub mod catalog;
 mod child;
 pub mod cli;

@@ -5,6 +5,7 @@
 pub mod archive;
 #[cfg(feature = "real-servers")]
 pub mod browser;
+pub mod disk;
 pub mod evil;
 
 use std::io::{BufRead, BufReader, Write};

@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use statmill_tests::disk::Disk;
 use statmill_tests::{
     Running, all_rows, assert_same_rows, failure, message, ndjson, output, plugins, start,
     wait_until, write,
@@ -18,57 +18,6 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
 const PLUGINS: [&str; 2] = ["statmill-volume", "statmill-activity"];
-
-/// A file system in memory, as large as it says. Unmounted when dropped.
-struct Disk {
-    folder: TempDir,
-}
-
-impl Disk {
-    /// `None`, loudly, where nothing can be mounted.
-    fn mount(size: &str) -> Option<Self> {
-        let folder = TempDir::new().unwrap();
-        let options = format!("size={size},mode=0777");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(folder.path())
-            .output();
-        match mount {
-            Ok(done) if done.status.success() => Some(Self { folder }),
-            other => {
-                eprintln!("NOT TESTED: no file system can be mounted here: {other:?}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn remount(&self, option: &str) {
-        let options = format!("remount,{option}");
-        let done = Command::new("mount").args(["-o", &options]).arg(self.path()).status().unwrap();
-        assert!(done.success());
-    }
-
-    /// Writes until nothing more fits.
-    fn fill(&self) -> PathBuf {
-        let ballast = self.path().join("ballast");
-        let mut file = File::options().create(true).append(true).open(&ballast).unwrap();
-        for size in [1 << 16, 1 << 12, 1] {
-            while file.write(&vec![0; size]).is_ok() {}
-        }
-        ballast
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a host that a failed test leaves behind may still be ending.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 struct Scene {
     disk: Disk,
@@ -79,11 +28,12 @@ struct Scene {
 
 impl Scene {
     fn new(size: &str) -> Option<Self> {
-        let scene = Self {
-            disk: Disk::mount(size)?,
-            beside: TempDir::new().unwrap(),
-            plugins: plugins(&PLUGINS),
-        };
+        Self::on(Disk::mount(size))
+    }
+
+    fn on(disk: Option<Disk>) -> Option<Self> {
+        let scene =
+            Self { disk: disk?, beside: TempDir::new().unwrap(), plugins: plugins(&PLUGINS) };
         write(scene.beside.path(), "file.ndjson", "");
         // A small segment rolls, few rows are folded: all that writes meets the full disk.
         let config = "[journal]\nsegment_bytes = \"4KiB\"\n[store]\nfold_deltas = 20\n";
@@ -163,6 +113,24 @@ fn wait_level(host: &Running, messages: u64) {
     });
 }
 
+/// Waits until every stat says that nothing can be committed, and why; answers with the status.
+fn wait_refused(host: &Running, why: &str) -> Value {
+    wait_until(|| {
+        let status = host.status();
+        let says_so = |stat: &Value| {
+            let reason = stat["reason"].as_str().unwrap_or_default();
+            stat["state"] == "failed" && reason.contains(why) && reason.contains("by itself")
+        };
+        let all = status["stats"].as_array().unwrap().iter().all(says_so);
+        if all { Ok(status) } else { Err(format!("{:#}", status["stats"])) }
+    })
+}
+
+fn metrics(host: &Running) -> String {
+    let answer = ureq::get(format!("{}/metrics", host.url)).call().unwrap();
+    answer.into_body().read_to_string().unwrap()
+}
+
 #[test]
 fn a_host_whose_disk_is_full_says_so_and_counts_everything_once_when_there_is_room() {
     let Some(scene) = Scene::new("40m") else { return };
@@ -186,28 +154,110 @@ fn a_host_whose_disk_is_full_says_so_and_counts_everything_once_when_there_is_ro
     };
     assert_eq!(status, 507, "{said}");
     assert!(said.contains("no room") && said.contains("free some"), "{said}");
-    let told = wait_until(|| {
-        let status = host.status();
-        let stats = status["stats"].as_array().unwrap();
-        let reason = stats.iter().find_map(|stat| stat["reason"].as_str());
-        reason.map(str::to_owned).ok_or(format!("{stats:#?}"))
-    });
-    assert!(told.contains("No space left on device"), "{told}");
+    let told_by = wait_refused(&host, "No space left on device");
     assert!(host.alive());
     let rows = ureq::get(format!("{}/api/volume-1d", host.url)).call();
     assert_eq!(rows.unwrap().status(), 200, "what is committed is still answered");
 
+    let status = host.status();
+    assert!(status["host"]["refused"]["text"].as_str().unwrap().contains("No space left"));
+    assert!(metrics(&host).contains("\nstatmill_store_refused_info 1\n"));
+
     std::fs::remove_file(ballast).unwrap();
-    // Messages are taken again at once; what stopped because its commits failed goes on after a restart.
     for first in (next..1_000).step_by(10) {
         assert_eq!(send(&host, first).0, 202);
     }
     scene.append(12_000..13_000);
-    let _ = host.stop();
-    let host = scene.start(&scene.data());
     wait_level(&host, 4_000);
+    let status = host.status();
+    assert_eq!(status["host"]["refused"], Value::Null);
+    assert!(status["host"]["boot"].as_u64() > told_by["host"]["boot"].as_u64(), "new versions");
+    assert!(metrics(&host).contains("\nstatmill_store_refused_info 0\n"));
     assert!(host.stop());
     assert_same_rows(&all_rows(PROGRAM, &scene.data()), &scene.undisturbed(0..1_000, 4_000));
+}
+
+#[test]
+fn a_disk_that_fills_up_again_and_again_is_gone_on_with_each_time() {
+    let Some(scene) = Scene::new("40m") else { return };
+    let host = scene.start(&scene.data());
+    let mut next = 0;
+    for round in 0..3 {
+        scene.append(10_000 + round * 500..10_500 + round * 500);
+        let ballast = scene.disk.fill();
+        // Nothing comes in any more; what came is committed or not.
+        while send(&host, next).0 == 202 {
+            next += 10;
+        }
+        wait_refused(&host, "No space left on device");
+        std::fs::remove_file(ballast).unwrap();
+        let upto = next + 100;
+        while next < upto {
+            assert_eq!(send(&host, next).0, 202);
+            next += 10;
+        }
+        wait_level(&host, next + (round + 1) * 500);
+    }
+    assert!(host.stop());
+    let rows = all_rows(PROGRAM, &scene.data());
+    assert_same_rows(&rows, &scene.undisturbed(0..next, next + 1_500));
+}
+
+#[test]
+fn a_disk_that_refuses_writes_for_a_time_costs_no_message_and_no_restart() {
+    let Some(scene) = Scene::on(Disk::mount_ext4()) else { return };
+    let host = scene.start(&scene.data());
+    scene.append(10_000..11_000);
+    for first in (0..500).step_by(10) {
+        assert_eq!(send(&host, first).0, 202);
+    }
+    wait_level(&host, 1_500);
+
+    scene.disk.freeze("data", true);
+    scene.append(11_000..12_000);
+    let (status, said) = send(&host, 500);
+    assert!(status >= 500, "{status} {said}");
+    wait_refused(&host, "Operation not permitted");
+    let rows = ureq::get(format!("{}/api/volume-1d", host.url)).call();
+    assert_eq!(rows.unwrap().status(), 200, "what is committed is still answered");
+
+    scene.disk.freeze("data", false);
+    for first in (500..1_000).step_by(10) {
+        assert_eq!(send(&host, first).0, 202);
+    }
+    wait_level(&host, 3_000);
+    assert!(host.stop());
+    let rows = all_rows(PROGRAM, &scene.data());
+    assert_same_rows(&rows, &scene.undisturbed(0..1_000, 3_000));
+}
+
+#[test]
+fn a_disk_that_turns_read_only_stops_counting_but_harms_nothing() {
+    let Some(mut scene) = Scene::on(Disk::mount_ext4()) else { return };
+    let mut host = scene.start(&scene.data());
+    scene.append(10_000..11_000);
+    wait_level(&host, 1_000);
+
+    // As the system does when it finds an error on the disk.
+    if !scene.disk.turn_read_only() {
+        eprintln!("NOT TESTED: the kernel does not take an ext4 for broken when asked to");
+        return;
+    }
+    scene.append(11_000..12_000);
+    wait_refused(&host, "Read-only file system");
+    assert!(host.alive());
+    let rows = ureq::get(format!("{}/api/volume-1d", host.url)).call();
+    assert_eq!(rows.unwrap().status(), 200, "what is committed is still answered");
+    assert!(host.stop());
+
+    scene.disk.mount_again();
+    let host = scene.start(&scene.data());
+    for first in (0..500).step_by(10) {
+        assert_eq!(send(&host, first).0, 202);
+    }
+    wait_level(&host, 2_500);
+    assert!(host.stop());
+    assert_same_rows(&all_rows(PROGRAM, &scene.data()), &scene.undisturbed(0..500, 2_500));
 }
 
 #[test]

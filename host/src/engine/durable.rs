@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
+use super::stat::Control;
 use crate::log::Offset;
 use crate::store::StatRecord;
 
@@ -49,9 +50,16 @@ impl Durable {
 
 /// Syncs the store once in each period until told to stop.
 pub(super) fn run(shared: &Arc<Shared>) {
+    let mut is_refused = false;
     while !shared.durable.stopping.load(Ordering::Acquire) {
         shared.durable.wait(shared.options.durable_every);
         make_durable(shared);
+        if shared.database.refusals().now().is_some() {
+            if !std::mem::replace(&mut is_refused, true) {
+                shared.controls.tell(Control::Refused);
+            }
+            continue;
+        }
         super::renewal::report_damage(shared);
         super::rebuild::swap_those_level(shared);
         shared.notice_states();
@@ -68,7 +76,8 @@ pub(super) fn make_durable(shared: &Shared) {
         .iter()
         .zip(synced)
         .any(|(record, synced)| record.commit > synced.load(Ordering::Acquire));
-    if !news {
+    // After a refusal nobody knows what arrived.
+    if !news || shared.database.refusals().now().is_some() {
         return;
     }
     shared.note_completeness();

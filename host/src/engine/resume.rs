@@ -146,7 +146,9 @@ pub(super) fn begin(
 pub(super) fn reopen(database: &Database, stat: &StatShared) -> Result<(), StoreError> {
     let mut store = stat.store.lock();
     let rebuilding = database.serves(&stat.manifest)? == Some(false);
-    stat.go_on_in(&mut store, begin(database, &stat.manifest, rebuilding)?, rebuilding);
+    let mut rows = begin(database, &stat.manifest, rebuilding)?;
+    rows.succeed(&mut store);
+    stat.go_on_in(&mut store, rows, rebuilding);
     Ok(())
 }
 

@@ -107,6 +107,8 @@ pub(super) enum Control {
     Left { target: Target, log: LogId, from: Offset },
     /// Somebody has mended what a stat was quarantined for.
     Resume { stat: usize, done: Sender<()> },
+    /// The disk refused a write: nobody can commit.
+    Refused,
     /// The host stops.
     Stop,
 }

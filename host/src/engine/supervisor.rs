@@ -94,6 +94,7 @@ fn act(shared: &Arc<Shared>, context: &LaneContext, control: Control, later: &mu
             // The asker may have given up waiting.
             let _ = done.send(());
         }
+        Control::Refused => suspend(shared, context),
         Control::Stop => {}
     }
 }
@@ -107,6 +108,11 @@ fn handle(
 ) -> Option<Later> {
     // Of a life before the one for which it was given up.
     if stat.is_given_up() && !matches!(fault, Fault::Damaged(_)) {
+        return None;
+    }
+    // Whatever it was: nothing can be committed, and what cannot be read need not be damaged.
+    if shared.database.refusals().now().is_some() {
+        suspend(shared, context);
         return None;
     }
     detach(shared, stat);
@@ -217,6 +223,20 @@ fn own_worker(shared: &Shared, stat: &StatShared) -> Option<usize> {
         return None;
     }
     Some(own)
+}
+
+/// Ends the lives of all stats, for nothing can be committed: the host opens the store again as soon as it can be
+/// written, and another engine goes on at the last commits.
+fn suspend(shared: &Shared, context: &LaneContext) {
+    let Some(refusal) = shared.database.refusals().now() else { return };
+    for stat in shared.stats.iter().filter(|stat| !stat.is_given_up()) {
+        stat.epoch.fetch_add(1, Ordering::SeqCst);
+        detach(shared, stat);
+        let worker = stat.worker.load(Ordering::Acquire);
+        context.workers[worker].send(Work::Drop { stat: stat.index });
+        stat.health.lock().last_error = Some(refusal.reason.clone());
+        stat.set_state(StatState::Failed, refusal.in_words());
+    }
 }
 
 /// Gives a stat that holds up all others a worker of its own.

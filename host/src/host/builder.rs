@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use self::audit::{Audit, Audited};
 use super::folders::Watched;
+use super::recovery::Recovery;
 use super::retention::longest_kept;
 use super::running::{Parts, Running};
 use super::{Host, HostError};
@@ -408,12 +409,14 @@ impl HostBuilder {
             Some(address) => Some(listen(address, &catalog, self.http.clone())?),
         };
         sources.start()?;
+        let refusals = Arc::clone(database.refusals());
         let running = Running::new(
             catalog,
             Parts {
                 settings: self,
                 database,
                 engine: Some(engine),
+                inputs: None,
                 sources,
                 source_options,
                 loaded,
@@ -421,7 +424,9 @@ impl HostBuilder {
             },
         );
         let folders = watched.and_then(|watched| watched.follow(&running));
-        Ok(Host { running, http, folders, limits, once })
+        // Who reads to the end and exits 0 says that all is counted: there it is a failure.
+        let recovery = (!once).then(|| Recovery::begin(&running, refusals)).transpose()?;
+        Ok(Host { running, http, folders, recovery, limits, once })
     }
 
     /// Whether journals are kept as long as the longest model that reads them.

@@ -18,7 +18,7 @@ use crate::fault;
 use crate::loader::Loaded;
 use crate::query::{Catalog, PluginReport};
 use crate::sources::{SourceOptions, Sources};
-use crate::store::{Database, StatStore};
+use crate::store::{Database, StatStore, StoreError};
 
 /// A host without its HTTP server.
 pub(crate) struct Running {
@@ -33,6 +33,8 @@ pub(super) struct Parts {
     pub(super) database: Arc<Database>,
     /// None once the host stops, or if no engine can be started any more.
     pub(super) engine: Option<Engine>,
+    /// What the next engine is to read, while there is none because the store cannot be used.
+    pub(super) inputs: Option<Vec<LogInput>>,
     pub(super) sources: Sources,
     pub(super) source_options: SourceOptions,
     pub(super) loaded: Loaded,
@@ -66,6 +68,9 @@ impl Running {
         let Some(engine) = &parts.engine else { return Ok(()) };
         engine.wait_finished();
         engine.make_durable();
+        if let Some(refusal) = parts.database.refusals().now() {
+            return Err(StoreError::Refused { reason: refusal.reason.clone() }.into());
+        }
         match engine.shared().lost() {
             lost if lost.is_empty() => Ok(()),
             lost => Err(HostError::Lost(lost)),
@@ -75,9 +80,20 @@ impl Running {
     pub(super) fn stop(&self) {
         let mut parts = self.parts.lock();
         parts.sources.stop();
+        parts.inputs = None;
         if let Some(engine) = parts.engine.take() {
             engine.stop();
         }
+    }
+
+    /// Opens the store again after its disk refused a write, if something can be written now, and goes on at
+    /// the last commits.
+    ///
+    /// # Errors
+    /// [`HostError`]: it is to be tried again. The last rows go on being answered as long as they can be read.
+    pub(super) fn recover(&self) -> Result<(), HostError> {
+        let _exchanging = self.exchanging.lock();
+        self.parts.lock().recover(&self.catalog)
     }
 
     /// Looks into the plugins folders again, with what `config` says of plugins and stats.
@@ -89,9 +105,7 @@ impl Running {
         let _exchanging = self.exchanging.lock();
         let (before, running) = {
             let parts = self.parts.lock();
-            if parts.engine.is_none() {
-                return Err(AdminError::Stopping);
-            }
+            parts.check_running()?;
             (parts.settings.clone(), parts.loaded.clone())
         };
         let mut settings = before.clone();
@@ -103,9 +117,7 @@ impl Running {
             check_settings(&settings, &loaded)?;
         }
         let mut parts = self.parts.lock();
-        if parts.engine.is_none() {
-            return Err(AdminError::Stopping);
-        }
+        parts.check_running()?;
         let (mut outcome, standing) = (Ok(()), loaded.standing.clone());
         if loaded.is_same(&running) && settings.has_same_stats(&before) {
             (parts.loaded, parts.settings) = (loaded, settings);
@@ -130,6 +142,7 @@ impl Running {
     /// The engine that runs; waits while it is being exchanged.
     fn shared(&self) -> Result<Arc<Shared>, AdminError> {
         let parts = self.parts.lock();
+        parts.check_running()?;
         parts.engine.as_ref().map(|it| Arc::clone(it.shared())).ok_or(AdminError::Stopping)
     }
 
@@ -170,6 +183,43 @@ fn check_settings(settings: &HostBuilder, loaded: &Loaded) -> Result<(), AdminEr
 }
 
 impl Parts {
+    /// That an engine runs and can commit.
+    fn check_running(&self) -> Result<(), AdminError> {
+        if let Some(refusal) = self.database.refusals().now() {
+            let what = "nothing can be changed now".to_owned();
+            return Err(AdminError::Failed { what, reason: refusal.in_words() });
+        }
+        if self.engine.is_none() { Err(AdminError::Stopping) } else { Ok(()) }
+    }
+
+    /// See [`Running::recover`].
+    fn recover(&mut self, catalog: &RunningCatalog) -> Result<(), HostError> {
+        // Readers go on in the broken store until there is a better one.
+        self.database.probe()?;
+        let inputs = match self.engine.take() {
+            Some(engine) => engine.hand_over().inputs,
+            None => match self.inputs.take() {
+                Some(inputs) => inputs,
+                // The host has stopped.
+                None => return Ok(()),
+            },
+        };
+        let (loaded, settings) = (std::mem::take(&mut self.loaded), self.settings.clone());
+        let started = self.database.reopen().map_err(HostError::from);
+        let started =
+            started.and_then(|stores| self.start(stores, inputs.clone(), &loaded, &settings));
+        self.loaded = loaded;
+        if let Err(error) = started {
+            self.inputs = Some(inputs);
+            catalog.give_up(&format!("{error}; it is tried again"));
+            return Err(error);
+        }
+        if let Some(engine) = &self.engine {
+            catalog.exchange(engine, &self.detached, &self.loaded)?;
+        }
+        Ok(())
+    }
+
     /// Starts another engine in the place of the one that runs. If it does not start, one like that goes on.
     fn exchange(
         &mut self,
@@ -191,12 +241,20 @@ impl Parts {
             Err(error) => {
                 tracing::error!("what ran before goes on: {error}");
                 let (loaded, settings) = (std::mem::take(&mut self.loaded), self.settings.clone());
+                let again = self.reopen();
                 let again =
-                    self.reopen().and_then(|stores| self.start(stores, inputs, &loaded, &settings));
+                    again.and_then(|stores| self.start(stores, inputs.clone(), &loaded, &settings));
                 self.loaded = loaded;
-                if let Err(error) = again {
-                    tracing::error!("nothing is counted any more, restart the host: {error}");
-                    catalog.give_up(&error.to_string());
+                match (again, self.database.refusals().now()) {
+                    (Ok(()), _) => {}
+                    (Err(_), Some(refusal)) => {
+                        self.inputs = Some(inputs);
+                        catalog.give_up(&refusal.in_words());
+                    }
+                    (Err(error), None) => {
+                        tracing::error!("nothing is counted any more, restart the host: {error}");
+                        catalog.give_up(&error.to_string());
+                    }
                 }
                 Err(error)
             }

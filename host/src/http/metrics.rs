@@ -61,6 +61,12 @@ pub fn render(status: &Status, measured: Option<&Handle>) -> String {
     out.sample(&[], views.given_up);
     out.family("statmill_views_stuck_info", "gauge", "Threads of such views that still run.");
     out.sample(&[], views.stuck);
+    out.family(
+        "statmill_store_refused_info",
+        "gauge",
+        "1 while nothing can be committed because the disk refuses.",
+    );
+    out.sample(&[], u8::from(status.host.refused.is_some()));
     let threads = status.host.threads;
     out.family("statmill_threads_given_up_total", "counter", "Threads in which a stat hung.");
     out.sample(&[], threads.given_up);

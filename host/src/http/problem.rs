@@ -10,6 +10,7 @@ use crate::config::nearest::near;
 use crate::log::ingest::LineError;
 use crate::query::{ComputeError, Format, ParamError, QueryError};
 use crate::render::html::encode;
+use crate::store::StoreError;
 
 /// What a problem says, for a page that says it.
 #[derive(Clone, Debug)]
@@ -134,6 +135,9 @@ impl From<QueryError> for Problem {
             | QueryError::TooLarge { .. }
             | QueryError::TooManyValues { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            }
+            QueryError::Store(StoreError::Closed | StoreError::Refused { .. }) => {
+                Self::busy(detail, 1)
             }
             QueryError::Store(ref store) if store.is_damage() => {
                 tracing::error!(error = detail, "a query found damaged rows");

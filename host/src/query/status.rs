@@ -43,6 +43,9 @@ pub struct HostStatus {
     pub ready: bool,
     /// A stop was asked for: what was taken is being committed.
     pub stopping: bool,
+    /// Why nothing can be committed, and since when; none while the disk takes what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Fault>,
     /// Computed views that did not end in time.
     #[serde(default)]
     pub views: GivenUp,

@@ -21,7 +21,8 @@ use lapin::{Channel, Connection, Consumer};
 use tokio::time::timeout;
 
 use self::connect::{ConnectError, connect};
-use super::network::{Backoff, Intake, PATIENCE, Stop};
+use super::network::{Intake, PATIENCE, Stop};
+use crate::backoff::Backoff;
 use crate::log::connections::Failure;
 use crate::log::ingest::IngestError;
 use crate::log::source::AmqpParams;

@@ -6,28 +6,42 @@ use std::time::Duration;
 
 use super::network::{Intake, Stop, block_on};
 use super::{amqp, zmq};
+use crate::backoff::Backoff;
 use crate::clock::now_us;
 use crate::host::HostError;
 use crate::log::demo::{DemoId, DemoParams, DemoStream};
 use crate::log::ingest::{Ingest, IngestError};
 use crate::log::source::AmqpParams;
-use crate::log::{Log, Records, stdin};
+use crate::log::{Log, LogError, Records, stdin};
 
 /// Messages of the demo written at once.
 const DEMO_BATCH: u64 = 1000;
 /// Wait for the next live message at most so long before looking whether to stop.
 const STEP: Duration = Duration::from_millis(200);
 
+/// Between attempts to write what the disk refused.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// A source that has to be written to its journal by a thread of ours.
 pub(super) enum Feeder {
     /// Our own stream of messages.
-    Demo { params: DemoParams, ingest: Arc<Ingest> },
+    Demo { params: DemoParams, ingest: Arc<Ingest>, patience: Patience },
     /// Standard input.
-    Stdin { ingest: Arc<Ingest>, max_line: usize },
+    Stdin { ingest: Arc<Ingest>, max_line: usize, patience: Patience },
     /// A broker's queue.
     Amqp { params: AmqpParams, intake: Intake },
     /// fedmsg's publishers.
     Zmq { publishers: zmq::Publishers, intake: Intake },
+}
+
+/// What is done when the disk refuses what is fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is tried again until there is room; nothing is read meanwhile.
+    Waits,
+    /// The source ends: who reads to the end is told at once.
+    GivesUp,
 }
 
 impl Feeder {
@@ -42,12 +56,19 @@ pub(super) fn run(feeder: Feeder, stopping: &AtomicBool, stop: Stop) -> Result<(
     match feeder {
         Feeder::Amqp { params, intake } => block_on(amqp::run(&params, &intake, stop)),
         Feeder::Zmq { publishers, intake } => block_on(zmq::run(publishers, &intake, stop)),
-        Feeder::Demo { params, ingest } => demo(params, &ingest, stopping),
-        Feeder::Stdin { ingest, max_line } => lines(&ingest, max_line),
+        Feeder::Demo { params, ingest, patience } => demo(params, &ingest, patience, stopping),
+        Feeder::Stdin { ingest, max_line, patience } => {
+            lines(&ingest, max_line, patience, stopping)
+        }
     }
 }
 
-fn demo(params: DemoParams, ingest: &Ingest, stopping: &AtomicBool) -> Result<(), HostError> {
+fn demo(
+    params: DemoParams,
+    ingest: &Ingest,
+    patience: Patience,
+    stopping: &AtomicBool,
+) -> Result<(), HostError> {
     let (stream, mut next) = match last_demo_id(ingest)? {
         Some(last) => DemoStream::resume(params, last, now_us()),
         None => (DemoStream::begin(params, now_us()), 0),
@@ -72,7 +93,8 @@ fn demo(params: DemoParams, ingest: &Ingest, stopping: &AtomicBool) -> Result<()
             stream.write(index, &mut text);
             spans.push(from..text.len());
         }
-        ingest.push(spans.into_iter().map(|span| &text[span])).map_err(feed_error)?;
+        let texts = || spans.iter().map(|span| &text[span.clone()]);
+        written(patience, stopping, || ingest.push(texts())).map_err(feed_error)?;
         next = due;
     }
     Ok(())
@@ -94,9 +116,15 @@ fn last_demo_id(ingest: &Ingest) -> Result<Option<DemoId>, HostError> {
     }))
 }
 
-fn lines(ingest: &Ingest, max_line: usize) -> Result<(), HostError> {
+fn lines(
+    ingest: &Ingest,
+    max_line: usize,
+    patience: Patience,
+    stopping: &AtomicBool,
+) -> Result<(), HostError> {
     let pumped = stdin::pump(std::io::stdin(), max_line, |batch| {
-        let accepted = ingest.accept(batch, Some("application/x-ndjson"), None, true)?;
+        let accept = || ingest.accept(batch, Some("application/x-ndjson"), None, true);
+        let accepted = written(patience, stopping, accept)?;
         for refused in &accepted.rejected {
             tracing::warn!("standard input: a line was refused: {}", refused.remedy);
         }
@@ -115,6 +143,52 @@ fn lines(ingest: &Ingest, max_line: usize) -> Result<(), HostError> {
     }
 }
 
+/// Writes to a journal; where the disk refuses, it depends on `patience` whether that is tried again.
+fn written<T>(
+    patience: Patience,
+    stopping: &AtomicBool,
+    mut write: impl FnMut() -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        match write() {
+            Err(error @ IngestError::Log(LogError::Io { .. }))
+                if patience == Patience::Waits && !stopping.load(Ordering::Acquire) =>
+            {
+                tracing::error!("messages cannot be journaled yet: {error}");
+                std::thread::park_timeout(backoff.pause());
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 fn feed_error(error: IngestError) -> HostError {
     HostError::Feed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn refused() -> IngestError {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        IngestError::Log(LogError::Io { log: "demo".to_owned(), what: "write".to_owned(), source })
+    }
+
+    #[test]
+    fn what_a_full_disk_refuses_is_written_again_until_there_is_room() {
+        let mut refusals = 2;
+        let mut write = || {
+            refusals -= 1;
+            if refusals >= 0 { Err(refused()) } else { Ok("written") }
+        };
+        let going_on = AtomicBool::new(false);
+        assert!(written(Patience::GivesUp, &going_on, &mut write).is_err());
+        assert_eq!(written(Patience::Waits, &going_on, &mut write).unwrap(), "written");
+        let stopping = AtomicBool::new(true);
+        assert!(written(Patience::Waits, &stopping, || Err::<(), _>(refused())).is_err());
+    }
 }

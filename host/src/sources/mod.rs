@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::feed::Patience;
 use self::needs::Covered;
 use self::network::{Intake, Stop};
 use crate::clock::now_us;
@@ -175,6 +176,7 @@ impl Sources {
         let mut limits = options.ingest;
         limits.message.max_ahead_us = max_ahead_us.unwrap_or(limits.message.max_ahead_us);
         let ingest = Arc::new(Ingest::new(journal, limits));
+        let patience = if options.once { Patience::GivesUp } else { Patience::Waits };
         let intake = |ingest| connections.map(|connections| Intake { ingest, connections });
         match &url.kind {
             SourceKind::Http(_) | SourceKind::Amqp(_) | SourceKind::Zmq(_) if options.once => {
@@ -187,11 +189,14 @@ impl Sources {
                 return Err(HostError::Endless(format!("{name} without a count")));
             }
             SourceKind::Demo(params) => {
-                self.feeders.push(feed::Feeder::Demo { params: params.clone(), ingest });
+                let params = params.clone();
+                self.feeders.push(feed::Feeder::Demo { params, ingest, patience });
             }
-            SourceKind::Stdin => self
-                .feeders
-                .push(feed::Feeder::Stdin { ingest, max_line: options.limits.max_message }),
+            SourceKind::Stdin => self.feeders.push(feed::Feeder::Stdin {
+                ingest,
+                max_line: options.limits.max_message,
+                patience,
+            }),
             SourceKind::Amqp(params) => {
                 let params = (**params).clone();
                 self.feeders

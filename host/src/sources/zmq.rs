@@ -16,8 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use self::wire::{Message, Subscription, WireError};
-use super::network::{Backoff, Intake, Refusal, Stop};
+use super::network::{Intake, Refusal, Stop};
 use super::signature::{Checker, TrustError};
+use crate::backoff::Backoff;
 use crate::log::connections::{Connections, Failure};
 use crate::log::ingest::IngestError;
 use crate::log::source::ZmqParams;

@@ -81,7 +81,7 @@ impl Database {
         let prefix = format!("p/{ident}@");
         let names = self.store.trees()?.into_iter().filter(|name| name.starts_with(&prefix));
         let names: Vec<String> = names.collect();
-        let serving = self.meta.get(tree_entry(ident).as_bytes())?;
+        let serving = self.meta()?.get(tree_entry(ident).as_bytes())?;
         let serving = serving.map(|name| String::from_utf8_lossy(&name).into_owned());
         let record = match serving.filter(|name| names.contains(name)) {
             Some(name) => readable_record(&*self.store.tree(&name)?, &name),
@@ -94,7 +94,7 @@ impl Database {
         let mut batch = Batch::default();
         batch.remove(tree_entry(ident).into_bytes());
         batch.remove(format!("{DAMAGED}{ident}").into_bytes());
-        self.meta.apply(batch)?;
+        self.meta()?.apply(batch)?;
         tracing::error!(
             "statistic {ident} is damaged ({reason}); {} records were saved to {:?}, and it is \
              rebuilt from the logs",
@@ -284,7 +284,7 @@ fn loose_records(
     folder: &Path,
     room: &mut Room,
 ) -> Option<StatRecord> {
-    let name = database.meta.get(tree_entry(ident).as_bytes()).ok()??;
+    let name = database.meta().ok()?.get(tree_entry(ident).as_bytes()).ok()??;
     let name = String::from_utf8_lossy(&name).into_owned();
     let tree = database.store.tree(&name).ok()?;
     if let Err(error) = save_records(&*tree, &name, folder, room) {

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use statmill_plugin_api::manifest::StatManifest;
 
 use super::aside::{self, Aside};
-use super::kv::{Batch, Store, Tree};
+use super::kv::{Batch, Store};
 use super::lock::FolderLock;
 use super::memory::MemoryStore;
+use super::meta::META;
 use super::pages::PageCache;
 use super::sled::SledStore;
 use super::stat::StatStore;
 use super::tuning::Tuning;
-use super::{KeyBounds, Order, StoreError, chunks};
+use super::{KeyBounds, Order, Refusals, StoreError};
 
 pub(super) const FOLDER: &str = "store";
-const META: &str = "meta";
 const TREE_PREFIX: &str = "tree/";
 /// Entries of tree `meta`: names of trees that others have replaced.
 const REPLACED: &str = "replaced/";
@@ -32,7 +32,7 @@ const FORMAT: u32 = 1;
 /// The store of one data folder.
 pub struct Database {
     pub(super) store: Arc<dyn Store>,
-    pub(super) meta: Arc<dyn Tree>,
+    refusals: Arc<Refusals>,
     cache: Arc<PageCache>,
     tuning: Tuning,
     pub(super) folder: Option<PathBuf>,
@@ -94,26 +94,31 @@ impl Database {
     ) -> Result<(Self, BTreeMap<String, StatStore>), StoreError> {
         let store = Arc::new(SledStore::open(&folder.join(FOLDER))?);
         let database = Self::over(store, tuning, Some(folder.to_owned()), None)?;
-        for (ident, reason) in database.marked_damaged()? {
-            database.set_aside(&ident, &reason)?;
+        let stats = database.open_all()?;
+        Ok((database, stats))
+    }
+
+    fn open_all(&self) -> Result<BTreeMap<String, StatStore>, StoreError> {
+        for (ident, reason) in self.marked_damaged()? {
+            self.set_aside(&ident, &reason)?;
         }
-        database.drop_replaced()?;
+        self.drop_replaced()?;
         let mut stats = BTreeMap::new();
-        for ident in database.idents()? {
-            let opened = database.open_stored(&ident).and_then(|stat| {
-                if tuning.verify {
+        for ident in self.idents()? {
+            let opened = self.open_stored(&ident).and_then(|stat| {
+                if self.tuning.verify {
                     read_all(&stat)?;
                 }
                 Ok(stat)
             });
             match opened {
                 Err(error) if error.is_damage() => {
-                    drop(database.set_aside(&ident, &error.to_string())?);
+                    drop(self.set_aside(&ident, &error.to_string())?);
                 }
                 outcome => drop(stats.insert(ident, outcome?)),
             }
         }
-        Ok((database, stats))
+        Ok(stats)
     }
 
     /// Opens the store of a data folder that no host works on; makes nothing, sets nothing aside.
@@ -160,7 +165,31 @@ impl Database {
             Some(Err(_)) => return Err(StoreError::damaged(META, "its format is no number")),
         }
         let cache = Arc::new(PageCache::new(tuning.cache_bytes));
-        Ok(Self { store, meta, cache, tuning, folder, _lock: lock })
+        Ok(Self { refusals: store.refusals(), store, cache, tuning, folder, _lock: lock })
+    }
+
+    /// Who is told when its disk refuses a write.
+    #[must_use]
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
+    /// Whether something could be written now.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]: the system refuses.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        self.store.probe()
+    }
+
+    /// Opens the store again, after its disk refused a write, and in it all serving statistics, as at a
+    /// start: commits that had not reached the disk are gone. What was read before can be read no more.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it can be tried again.
+    pub fn reopen(&self) -> Result<BTreeMap<String, StatStore>, StoreError> {
+        self.store.reopen()?;
+        self.open_all()
     }
 
     /// Makes all that was committed survive power loss.
@@ -176,7 +205,8 @@ impl Database {
     /// # Errors
     /// [`StoreError::Backend`].
     pub fn idents(&self) -> Result<Vec<String>, StoreError> {
-        let entries = self.meta.scan(TREE_PREFIX.as_bytes());
+        let meta = self.meta()?;
+        let entries = meta.scan(TREE_PREFIX.as_bytes());
         let ident = |key: &[u8]| String::from_utf8_lossy(&key[TREE_PREFIX.len()..]).into_owned();
         entries.map(|entry| entry.map(|(key, _)| ident(&key))).collect()
     }
@@ -247,7 +277,7 @@ impl Database {
         }
         let entry = tree_entry(stat.ident()).into_bytes();
         batch.put(entry, stat.tree_name().as_bytes().to_vec());
-        self.meta.apply(batch)
+        self.meta()?.apply(batch)
     }
 
     /// Removes the trees that others have replaced: should their version come back, it is made anew.
@@ -278,69 +308,6 @@ impl Database {
         Ok(())
     }
 
-    /// Counts the starts of the host: the first number of the versions of answers.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`].
-    pub fn next_boot(&self) -> Result<u64, StoreError> {
-        let boot = self.boot()? + 1;
-        self.put_meta("boot", &boot.to_le_bytes())?;
-        Ok(boot)
-    }
-
-    /// How often a host was started on this store.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`], [`StoreError::Damaged`].
-    pub fn boot(&self) -> Result<u64, StoreError> {
-        let Some(stored) = self.get_meta("boot")? else { return Ok(0) };
-        let stored = stored.try_into();
-        let number = stored.map_err(|_| StoreError::damaged(META, "`boot` is no number"))?;
-        Ok(u64::from_le_bytes(number))
-    }
-
-    /// Reads an entry that belongs to the host as a whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`].
-    pub fn get_meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.meta.get(key.as_bytes())
-    }
-
-    /// Writes an entry that belongs to the host as a whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`], also if key and value are longer than 4,000 bytes.
-    pub fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        if key.len() + value.len() > chunks::STORED_MAX {
-            let reason = format!("{key} has {} bytes", value.len());
-            return Err(StoreError::Backend { what: "keep a long entry in", reason });
-        }
-        let mut batch = Batch::default();
-        batch.put(key.as_bytes().to_vec(), value.to_vec());
-        self.meta.apply(batch)
-    }
-
-    /// Removes an entry that belongs to the host as a whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`].
-    pub fn remove_meta(&self, key: &str) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.remove(key.as_bytes().to_vec());
-        self.meta.apply(batch)
-    }
-
-    /// All entries whose names begin with `prefix`.
-    ///
-    /// # Errors
-    /// [`StoreError::Backend`].
-    pub fn scan_meta(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let entries = self.meta.scan(prefix.as_bytes());
-        let named = |(key, value): (Vec<u8>, _)| (String::from_utf8_lossy(&key).into(), value);
-        entries.map(|entry| entry.map(named)).collect()
-    }
-
     /// Removes the tree of this version of a statistic if it does not serve.
     pub(crate) fn drop_beside(&self, manifest: &StatManifest) -> Result<(), StoreError> {
         if self.serves(manifest)? != Some(true) {
@@ -351,8 +318,14 @@ impl Database {
 
     /// Name of the rows that serve for a statistic; another version of it has another.
     pub(crate) fn active(&self, ident: &str) -> Result<Option<String>, StoreError> {
-        let name = self.meta.get(tree_entry(ident).as_bytes())?;
+        let name = self.meta()?.get(tree_entry(ident).as_bytes())?;
         Ok(name.map(|name| String::from_utf8_lossy(&name).into_owned()))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.refusals.end();
     }
 }
 

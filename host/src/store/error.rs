@@ -44,6 +44,12 @@ pub enum StoreError {
     /// A commit failed with an unknown outcome; what is in memory may not be what is stored.
     #[error("{ident}: an earlier commit failed; open the statistic again")]
     Stopped { ident: String },
+    /// The disk refused a write; nothing is written until the store was opened again.
+    #[error("the store takes no commits: {reason}")]
+    Refused { reason: String },
+    /// The store was opened again, or is about to be: what was read before is not to be had any more.
+    #[error("the store is being opened again: ask again")]
+    Closed,
     /// No statistic of that name is stored.
     #[error("no statistic {ident:?} is stored here")]
     Unknown { ident: String },

@@ -61,6 +61,16 @@ impl Garbage {
         Ok(garbage)
     }
 
+    /// Waits also for the snapshots that `before` gave out of the same rows, which were opened again. Which of
+    /// the pages they name is not known, so all that is freed waits for them.
+    pub(crate) fn wait_for_readers_of(&mut self, before: Self) {
+        self.lists.iter_mut().for_each(|list| list.freed_at = before.epoch + 1);
+        let own = std::mem::replace(&mut self.pins, before.pins);
+        self.pins.extend(own.into_iter().map(|(epoch, pin)| (epoch + before.epoch, pin)));
+        self.epoch += before.epoch;
+        self.oldest = 0;
+    }
+
     /// Writes down pages that the next snapshot no longer names.
     pub(crate) fn free(&mut self, batch: &mut Batch, freed: &[(u64, u32)], ids: &mut u64) {
         for pages in freed.chunks(LIST_PAGES) {
@@ -95,7 +105,7 @@ impl Garbage {
     pub(crate) fn free_id(&self) -> u64 {
         let greatest =
             |list: &List| list.pages.iter().map(|(page, _)| *page).max().max(Some(list.id));
-        self.lists.iter().filter_map(greatest).max().map_or(0, |id| id + 1)
+        self.lists.iter().filter_map(greatest).max().map_or(0, |id| id.saturating_add(1))
     }
 
     /// A page that no reader can reach, and its parts, for the batch that is being made to overwrite.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::StoreError;
+use super::{Refusals, StoreError};
 
 /// A set of named trees.
 ///
@@ -40,6 +40,25 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Backend`], [`StoreError::Io`].
     fn sync(&self) -> Result<(), StoreError>;
+    /// Who is told when the system refuses a write. Nothing is applied from then on.
+    fn refusals(&self) -> Arc<Refusals> {
+        Arc::default()
+    }
+    /// Whether something could be written now.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]: the system refuses.
+    fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// Closes it and opens it again, with what of all that was applied has reached the system. Trees that
+    /// were opened before answer [`StoreError::Closed`] from then on; so do all if it cannot be opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`], [`StoreError::Io`], [`StoreError::Locked`].
+    fn reopen(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Entries of a tree, ascending by key.

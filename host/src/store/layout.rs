@@ -44,6 +44,11 @@ pub(crate) struct Layout {
     pub(crate) commit: Option<u64>,
 }
 
+/// Whether somebody may have come to a number by counting; after others there may be none.
+pub(crate) fn is_counted(number: u64) -> bool {
+    number < 1 << 62
+}
+
 /// How far a fold has come: tables before `model` are done, and of it the rows before `key`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cursor {

@@ -13,7 +13,7 @@ use super::database::tree_name;
 use super::garbage::Garbage;
 use super::index::{self, Index};
 use super::kv::{Batch, Tree};
-use super::layout::{Layout, get_json, put_json};
+use super::layout::{Layout, get_json, is_counted, put_json};
 use super::models::{StoredModel, same_rows, stored_models};
 use super::pages::{PageCache, Pages};
 use super::record::StatRecord;
@@ -85,6 +85,9 @@ impl StatStore {
         let mut garbage = Garbage::load(&*tree, name)?;
         // Numbers that a commit gave which never came are not given again while they wait for removal.
         layout.next_id = layout.next_id.max(garbage.free_id());
+        if ![layout.next_id, layout.next_delta, record.commit].into_iter().all(is_counted) {
+            return Err(StoreError::damaged(name, "it counted further than anything can count"));
+        }
         let indexes: Arc<[Index]> = index::resolve(name, &layout.indexes, &models)?.into();
         let nothing = Snapshot {
             manifest: manifest.clone(),
@@ -164,6 +167,11 @@ impl StatStore {
             stopped: true,
         };
         std::mem::replace(self, left)
+    }
+
+    /// Takes the place of `before`, the same rows, whose readers go on reading what they saw.
+    pub(crate) fn succeed(&mut self, before: &mut Self) {
+        self.garbage.wait_for_readers_of(std::mem::take(&mut before.garbage));
     }
 
     /// Reads directories and deltas.

@@ -178,7 +178,7 @@ impl SegmentLog {
             position: index.summary.bytes,
             mark,
             buffer: Vec::new(),
-            broken: None,
+            is_torn: false,
         };
         let end = index.summary.end;
         Ok(Self {
@@ -217,10 +217,7 @@ impl SegmentLog {
     ) -> Result<Committed, LogError> {
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
-        if let Some(reason) = &writer.broken {
-            let source = io::Error::other(reason.clone());
-            return Err(self.io("write: open the log anew", source));
-        }
+        writer.mend().map_err(|source| self.io("write", source))?;
         if blocks.is_empty() && extras.is_empty() {
             let end = self.end_offset();
             return Ok(Committed { range: end..end, blocks: Vec::new() });

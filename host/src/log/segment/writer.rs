@@ -15,8 +15,8 @@ pub(super) struct Writer {
     pub(super) position: u64,
     pub(super) mark: u64,
     pub(super) buffer: Vec<u8>,
-    /// Why nothing more can be written until the log is opened anew.
-    pub(super) broken: Option<String>,
+    /// Something of a failed write may stand behind the position.
+    pub(super) is_torn: bool,
 }
 
 impl Writer {
@@ -41,18 +41,27 @@ impl Writer {
         Ok(headers)
     }
 
-    /// Writes the buffer and makes it durable; on failure the file is as before, or the writer broken.
+    /// Writes the buffer and makes it durable; on failure the file is as before, or [`Writer::mend`] makes it so.
     pub(super) fn write(&mut self) -> io::Result<()> {
+        self.is_torn = true;
         let written = self.file.write_all_at(&self.buffer, self.position);
         let result = written.and_then(|()| self.file.sync_data());
-        if let Err(error) = &result {
-            // The pages of a failed fsync may be gone; cutting them off makes that harmless.
-            let undone = self.file.set_len(self.position).and_then(|()| self.file.sync_data());
-            if undone.is_err() {
-                self.broken = Some(error.to_string());
-            }
+        match result {
+            Ok(()) => self.is_torn = false,
+            // The next write tries again what cannot be undone now.
+            Err(_) => drop(self.mend()),
         }
         result
+    }
+
+    /// Cuts off what a failed write left: the pages of a failed fsync may be gone, and without them that is harmless.
+    pub(super) fn mend(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.position)?;
+            self.file.sync_data()?;
+            self.is_torn = false;
+        }
+        Ok(())
     }
 }
 

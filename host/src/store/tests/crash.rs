@@ -267,6 +267,28 @@ fn a_changed_record_is_damage() {
 }
 
 #[test]
+fn a_number_that_nobody_can_have_counted_to_is_damage() {
+    use super::super::layout::{Layout, get_json, put_json};
+    let store = memory();
+    {
+        let mut stat = keeping(&store).open_stat(&manifest()).unwrap();
+        stat.commit(&blocks(&[(1, "a".into(), 1, 1)]), stat.record().clone()).unwrap();
+    }
+    let tree = store.tree("p/volume@1.0").unwrap();
+    let (layout, parts) = get_json::<Layout>(&*tree, "volume", b"l").unwrap().unwrap();
+    for wrong in [
+        Layout { next_id: u64::MAX, ..layout.clone() },
+        Layout { next_delta: u64::MAX, ..layout.clone() },
+    ] {
+        let mut batch = Batch::default();
+        put_json(&mut batch, b"l", &wrong, parts).unwrap();
+        tree.apply(batch).unwrap();
+        let opened = keeping(&store).open_stat(&manifest());
+        assert!(matches!(opened, Err(StoreError::Damaged { .. })));
+    }
+}
+
+#[test]
 fn a_second_host_on_a_folder_is_refused_with_the_process_that_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path()).unwrap().database;

@@ -6,6 +6,7 @@ mod crash;
 mod fuzz;
 mod indexes;
 mod portability;
+mod refusal;
 mod rows;
 mod versions;
 

@@ -10,6 +10,8 @@ enum Step {
     Commit(Vec<Increment>),
     Raise(i64, i64),
     Reopen,
+    /// As after a commit whose outcome is unknown: readers go on.
+    Succeed,
     Hold,
     Look(i64, i64, u64),
 }
@@ -22,6 +24,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => prop::collection::vec(increment, 0..80).prop_map(Step::Commit),
         1 => (-60..60_i64, -60..60_i64).prop_map(|(hour, day)| Step::Raise(hour, day)),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Succeed),
         1 => Just(Step::Hold),
         2 => (-60..130_i64, 0..200_i64, 0..400_u64)
             .prop_map(|(from, length, skip)| Step::Look(from, from + length, skip)),
@@ -55,6 +58,11 @@ fn take_steps(steps: &[Step], mut reopen: impl FnMut() -> Database) {
                 drop(database);
                 database = reopen();
                 stat = database.open_stat(&manifest()).unwrap();
+            }
+            Step::Succeed => {
+                let mut again = database.open_stat(&manifest()).unwrap();
+                again.succeed(&mut stat);
+                stat = again;
             }
             Step::Hold => held.push((stat.snapshot(), expected.clone())),
             Step::Look(from, to, skip) => {

@@ -24,10 +24,11 @@ pub trait Admin: Send + Sync {
     /// # Errors
     /// [`AdminError`]; the dead letter is then as it was.
     fn drop_letter(&self, ident: &str, letter: LetterAt) -> Result<(), AdminError>;
-    /// Has the quarantined stat `ident` go on at its last commit, as if it had never failed.
+    /// Has the quarantined stat `ident` go on at its last commit, as if it had never failed; one that hung, was
+    /// moved to a worker process and counts there, in the host again.
     ///
     /// # Errors
-    /// [`AdminError::State`] where it is not quarantined, and others.
+    /// [`AdminError::State`] where it is neither, and others.
     fn resume(&self, ident: &str) -> Result<(), AdminError>;
     /// Looks into the plugins folders again. New plugins begin, changed ones take over at the positions of
     /// their stats, those that are gone leave their rows. What cannot be loaded leaves what was there before.

@@ -479,8 +479,9 @@ fn isolations(layers: &Layers) -> Result<Isolations, ConfigError> {
         }
     }
     let max_memory = layers.size(&["worker", "max_memory"], 64 << 20, u64::MAX)?;
+    let takes_hung = layers.boolean(&["worker", "takes_hung"])?.unwrap_or(true);
     let default = of(&["isolation"])?.unwrap_or_default();
-    Ok(Isolations { default, plugins, max_memory, ..Isolations::default() })
+    Ok(Isolations { default, plugins, max_memory, takes_hung, ..Isolations::default() })
 }
 
 fn most(layers: &Layers, limit: &str) -> Result<u64, ConfigError> {

@@ -11,8 +11,11 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_statmill-under-test");
 
-/// By the clock it is twenty times as long.
-const DEADLINE: &str = "stat_limits.deadline = \"300ms\"\n";
+/// By the clock it is twenty times as long. Who hangs is left alone.
+const DEADLINE: &str = "stat_limits.deadline = \"300ms\"\nworker.takes_hung = false\n";
+
+/// Long enough for a process to begin. Who hangs goes on in one.
+const MOVES: &str = "stat_limits.deadline = \"1s\"\n";
 
 /// For what ends, however slow the machine is.
 const PATIENT: &str = "stat_limits.deadline = \"10m\"\n";
@@ -53,6 +56,22 @@ fn wait_for(host: &Running, idents: &[&str], messages: u64) {
         let status = host.status();
         let all = idents.iter().all(|ident| stat(&status, ident)["messages"] == messages);
         if all { Ok(()) } else { Err(status["stats"].to_string()) }
+    });
+}
+
+/// Waits until `odd` has so many dead letters and has folded all else that there is.
+fn wait_letters(host: &Running, letters: u64) {
+    wait_until(|| match stat(&host.status(), "odd") {
+        odd if odd["dead_letters"] == letters && odd["lag_messages"] == 0 => Ok(()),
+        odd => Err(odd.to_string()),
+    });
+}
+
+/// Waits until `ident` has counted so many messages.
+fn wait_counted(host: &Running, ident: &str, count: u64) {
+    wait_until(|| match stat(&host.status(), ident) {
+        stat if stat["messages"] == count => Ok(()),
+        stat => Err(stat.to_string()),
     });
 }
 
@@ -154,6 +173,77 @@ fn a_host_with_a_thread_given_up_goes_on_says_so_and_ends_when_asked() {
     assert!(metrics.contains("\nstatmill_threads_given_up_total 1\n"), "{metrics}");
     assert!(host.stop());
     assert_eq!(show(&data, "volume-1d"), 1001);
+}
+
+#[test]
+fn a_stat_that_loops_goes_on_in_a_process_and_counts_all_but_the_message_in_which_it_does() {
+    let (folder, said) = run_with("loop", MOVES, failure);
+    assert!(said.contains("odd passed over what its plugin cannot fold: 1 of"), "{said}");
+    assert!(said.contains("no answer within 1 s of CPU time"), "{said}");
+    assert_eq!(show(&folder.path().join("data"), "odd"), 4000);
+}
+
+#[test]
+fn a_stat_that_loops_counts_on_in_a_process_until_it_is_brought_back() {
+    let folder = TempDir::new().unwrap();
+    let (data, plugins) = (folder.path().join("data"), plugins(&["odd-plugin", "statmill-volume"]));
+    let host = start_one_worker(folder.path(), plugins.path(), MOVES);
+    send(&host, &(ndjson(0..5) + &wish("loop") + &ndjson(5..10)));
+    wait_for(&host, &["volume-1d", "odd-daily"], 11);
+    wait_letters(&host, 1);
+    let status = host.status();
+    assert_eq!(status["host"]["threads"]["given_up"], 1, "{}", status["host"]);
+    let odd = stat(&status, "odd");
+    assert!(odd["outside"]["text"].as_str().unwrap().contains("it hung: one call (fold)"), "{odd}");
+    assert_eq!(stat(&status, "odd-daily")["outside"], Value::Null);
+    assert!(host.stop());
+    assert_eq!(show(&data, "odd"), 10);
+
+    // The move outlives the host: here nothing hangs any more.
+    let host = start_one_worker(folder.path(), plugins.path(), MOVES);
+    let moved = stat(&host.status(), "odd");
+    assert_eq!(moved["outside"], odd["outside"]);
+    send(&host, &(ndjson(10..15) + &wish("loop") + &ndjson(15..20)));
+    wait_letters(&host, 2);
+    assert_eq!(host.status()["host"]["threads"]["given_up"], 0);
+
+    let resume = ["plugins", "resume", "odd", "--url", &host.url];
+    let _ = output(PROGRAM, &resume);
+    assert_eq!(stat(&host.status(), "odd")["outside"], Value::Null);
+    send(&host, &ndjson(20..30));
+    wait_for(&host, &["volume-1d", "odd-daily"], 32);
+    wait_counted(&host, "odd", 30);
+    let again = failure(PROGRAM, &resume);
+    assert!(again.contains("only what is quarantined, or was moved"), "{again}");
+    assert!(host.stop());
+    for (ident, count) in [("odd", 30), ("odd-daily", 32), ("volume-1d", 32)] {
+        assert_eq!(show(&data, ident), count, "{ident}");
+    }
+}
+
+#[test]
+fn a_stat_that_hangs_where_no_process_can_be_had_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let text = ndjson(0..20) + &wish("block");
+    let messages = write(folder.path(), "messages.ndjson", &text);
+    let plugins = plugins(&["odd-plugin"]);
+    // This program does not serve as one.
+    let limits = StatLimits { deadline: Duration::from_millis(300), ..StatLimits::default() };
+    let host = Host::builder()
+        .data(folder.path().join("data"))
+        .plugin(plugins.path())
+        .source(&format!("file:{}", messages.display()))
+        .unwrap()
+        .stat_limits(limits)
+        .once()
+        .start()
+        .unwrap();
+    host.wait_finished().unwrap();
+    let stats = host.catalog().status().stats;
+    let odd = stats.iter().find(|stat| stat.ident == "odd").unwrap();
+    assert_eq!(odd.state.to_string(), "quarantined");
+    assert!(odd.outside.is_none());
+    host.stop();
 }
 
 #[test]

@@ -35,7 +35,8 @@ enum What {
     /// Have a running host look into its plugins folders: new plugins begin, changed ones take over at the
     /// positions of their stats, those that are gone leave their rows. What is refused leaves the old one running.
     Reload(HostArgs),
-    /// Have a quarantined stat of a running host go on at its last commit.
+    /// Have a quarantined stat of a running host go on at its last commit, or one that was moved to a worker process
+    /// because it hung go on in the host.
     Resume {
         /// The stat.
         ident: String,

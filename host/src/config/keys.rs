@@ -39,6 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     with(&["isolation"], "\"in-process\""),
     key(&["plugin", "*", "isolation"]),
     with(&["worker", "max_memory"], "\"2GiB\""),
+    with(&["worker", "takes_hung"], "true"),
     key(&["sources", "*", "url"]),
     key(&["sources", "*", "map"]),
     key(&["sources", "*", "dedup"]),

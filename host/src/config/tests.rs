@@ -60,6 +60,7 @@ isolation = "in-process"
 
 [worker]
 max_memory = "512MiB"
+takes_hung = false
 
 [sources.bus]
 url = "file:/var/log/bus.ndjson"
@@ -116,6 +117,7 @@ fn every_key_is_read() {
     assert_eq!(config.isolations.of(Path::new("x/libmy_plugin.so")), Isolation::InProcess);
     assert_eq!(config.isolations.of(Path::new("x/libother.so")), Isolation::Process);
     assert_eq!(config.isolations.max_memory, 512 << 20);
+    assert!(!config.isolations.takes_hung && Isolations::default().takes_hung);
     let names: Vec<_> = config.sources.iter().map(|it| (it.name.as_str(), it.url.name())).collect();
     let expected =
         [("builds", "http:builds".to_owned()), ("bus", "file:/var/log/bus.ndjson".to_owned())];

@@ -187,7 +187,7 @@ pub(super) struct Watched {
 impl Watched {
     /// See [`Instance::create`].
     pub(super) fn create(stat: &Arc<StatShared>, calls: &Arc<Calls>) -> Result<Self, Failure> {
-        let create = || Instance::create(&stat.plugin, &stat.ident, &stat.config);
+        let create = || Instance::create(&stat.plugin(), &stat.ident, &stat.config);
         let instance = Some(calls.make(stat, What::Create, create)??);
         Ok(Self { instance, stat: Arc::clone(stat), calls: Arc::clone(calls) })
     }

@@ -144,10 +144,11 @@ impl Shared {
     pub(crate) fn resume(&self, ident: &str) -> Result<(), AdminError> {
         let stat = self.stat(ident)?;
         let state = self.state_of(stat, stat.written().record());
-        if state != StatState::Quarantined {
+        let is_moved = stat.outside.read().is_some() && !stat.is_given_up();
+        if state != StatState::Quarantined && !is_moved {
             let remedy = match state {
                 StatState::Failed => "its status says what to do before the host is started again",
-                _ => "only what is quarantined is resumed",
+                _ => "only what is quarantined, or was moved to a worker process, is resumed",
             };
             return Err(AdminError::State { ident: ident.to_owned(), state, remedy });
         }

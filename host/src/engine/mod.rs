@@ -19,12 +19,12 @@ mod lane;
 mod lane_count;
 mod letters;
 mod projectors;
-mod quarantine;
 mod queue;
 mod reach;
 mod rebuild;
 mod renewal;
 mod resume;
+mod ruling;
 mod slow;
 mod stat;
 mod status;
@@ -190,7 +190,7 @@ impl Engine {
             let place = (stats.len(), plugin);
             match resume::open(&database, stored, place, manifest, &wanted, &options, report) {
                 Ok(stat) => {
-                    quarantine::keep(&database, &stat)?;
+                    ruling::keep(&database, &stat)?;
                     stats.push(stat);
                 }
                 Err(error) => {

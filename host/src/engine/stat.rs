@@ -27,7 +27,10 @@ pub(super) struct StatShared {
     /// See [`StatManifest::ident`].
     pub(super) ident: String,
     pub(super) manifest: Arc<StatManifest>,
-    pub(super) plugin: Arc<Plugin>,
+    /// Its plugin as it was loaded.
+    pub(super) found: Arc<Plugin>,
+    /// In place of that, if it hung.
+    pub(super) outside: RwLock<Option<Outside>>,
     /// Its configuration, JSON text.
     pub(super) config: String,
     /// The worker that owns its instance; the supervisor alone changes it.
@@ -53,6 +56,14 @@ pub(super) struct StatShared {
     pub(super) controls: Controls,
     /// Who is told of changes.
     pub(super) watchers: Arc<Watchers>,
+}
+
+/// A stat whose instances have processes of their own, though its plugin is mapped.
+pub(super) struct Outside {
+    pub(super) plugin: Arc<Plugin>,
+    /// Why.
+    pub(super) reason: String,
+    pub(super) since_us: i64,
 }
 
 /// The way to the supervisor; what it is told is counted.
@@ -168,6 +179,12 @@ impl Fault {
 }
 
 impl StatShared {
+    /// The plugin that makes its instances.
+    pub(super) fn plugin(&self) -> Arc<Plugin> {
+        let outside = self.outside.read();
+        Arc::clone(outside.as_ref().map_or(&self.found, |outside| &outside.plugin))
+    }
+
     /// The newest commit.
     pub(super) fn written(&self) -> Arc<Snapshot> {
         self.written.read().snapshot()

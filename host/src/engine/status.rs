@@ -180,6 +180,10 @@ impl Shared {
                 .last_error
                 .as_ref()
                 .map(|text| Fault { at: UtcTime(health.since_us), text: text.clone() }),
+            outside: stat.outside.read().as_ref().map(|outside| Fault {
+                at: UtcTime(outside.since_us),
+                text: outside.reason.clone(),
+            }),
             progress: progress(&slots, record),
             ..status
         }

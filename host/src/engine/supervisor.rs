@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::health::Next;
 use super::lane::Lane;
 use super::lane_count::RunningLane;
+use super::ruling::{self, Ruling};
 use super::stat::{Control, Fault, StatShared, Stretch};
 use super::worker::{Target, Work};
 use super::{LaneContext, Shared};
@@ -185,7 +186,15 @@ fn take_over(
                 stat.health.lock().last_error = Some(reason.to_owned());
                 metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone())
                     .increment(1);
-                quarantine(shared, context, stat, format!("it hung: {reason}"));
+                let reason = format!("it hung: {reason}");
+                // There it can be ended, and the message in which it hangs be found.
+                if ruling::move_out(&shared.database, stat, &reason) {
+                    let words = format!("moved to a worker process of its own: {reason}");
+                    stat.set_state(StatState::Replaying, words);
+                    restart(shared, context, stat, None);
+                } else {
+                    quarantine(shared, context, stat, reason);
+                }
             }
             Some(culprit) => {
                 detach(shared, stat);
@@ -206,7 +215,7 @@ fn quarantine(shared: &Shared, context: &LaneContext, stat: &StatShared, reason:
     // One of its own is for those that fold.
     stat.worker.store(stat.index % shared.workers.own().start, Ordering::Release);
     tracing::error!(stat = stat.ident, "quarantined: {reason}");
-    super::quarantine::note(&shared.database, stat, &reason);
+    Ruling::Quarantine.note(&shared.database, stat, &reason, now_us());
     stat.set_state(StatState::Quarantined, reason);
 }
 
@@ -290,20 +299,27 @@ fn restart(
     attach(shared, context, stat, epoch);
 }
 
-/// Begins a new life of a quarantined stat, as if it had never failed.
+/// Begins a new life of a quarantined stat, as if it had never failed; or of one that was moved to a worker
+/// process, in the host again.
 fn resume(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>) {
-    if stat.health.lock().state != StatState::Quarantined {
+    let is_quarantined = stat.is_quarantined();
+    if is_quarantined {
+        if let Err(error) = Ruling::Quarantine.forget(&shared.database, stat) {
+            tracing::error!(stat = stat.ident, "a restart will quarantine it again: {error}");
+        }
+    } else if stat.is_given_up() || !ruling::bring_back(&shared.database, stat) {
         return;
-    }
-    if let Err(error) = super::quarantine::forget(&shared.database, stat) {
-        tracing::error!(stat = stat.ident, "a restart will quarantine it again: {error}");
     }
     {
         let mut health = stat.health.lock();
         (health.failures, health.failing, health.recent) = (0, None, (0, 0));
     }
-    tracing::info!(stat = stat.ident, "resumed from its last commit");
-    stat.set_state(StatState::Replaying, "resumed");
+    // One that counts is still fed.
+    stat.epoch.fetch_add(1, Ordering::SeqCst);
+    detach(shared, stat);
+    let words = if is_quarantined { "resumed" } else { "brought back into the host" };
+    tracing::info!(stat = stat.ident, "{words}, from its last commit");
+    stat.set_state(StatState::Replaying, words);
     restart(shared, context, stat, None);
 }
 

@@ -14,8 +14,8 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
+use super::stat::StatShared;
 use crate::instance::{Computer, Failure};
-use crate::loader::Plugin;
 use crate::query::{Compute, ComputeError, GivenUp};
 
 /// Computations at once.
@@ -32,9 +32,7 @@ pub(crate) struct Views {
 
 /// Where instances of a stat's views come from.
 struct Source {
-    ident: String,
-    plugin: Arc<Plugin>,
-    config: String,
+    stat: Arc<StatShared>,
     /// Instances that answered the last time they were asked.
     idle: Mutex<Vec<Computer>>,
     /// Computations that were given up and still run.
@@ -45,13 +43,8 @@ impl Views {
     /// The views of the stats of `shared`.
     pub(crate) fn new(shared: &Shared) -> Self {
         let sources = shared.stats.iter().map(|stat| {
-            let source = Source {
-                ident: stat.ident.clone(),
-                plugin: Arc::clone(&stat.plugin),
-                config: stat.config.clone(),
-                idle: Mutex::default(),
-                stuck: AtomicU64::new(0),
-            };
+            let source =
+                Source { stat: Arc::clone(stat), idle: Mutex::default(), stuck: AtomicU64::new(0) };
             (stat.ident.clone(), Arc::new(source))
         });
         Self { stats: sources.collect(), slots: Slots::default(), given_up: AtomicU64::new(0) }
@@ -88,7 +81,11 @@ impl Compute for Views {
                 // Whoever settles it second knows that the other one was first.
                 if settled.swap(true, Ordering::SeqCst) {
                     source.stuck.fetch_sub(1, Ordering::SeqCst);
-                    tracing::info!(stat = source.ident, view, "a view that was given up has ended");
+                    tracing::info!(
+                        stat = source.stat.ident,
+                        view,
+                        "a view that was given up has ended"
+                    );
                 } else {
                     // The asker waits for what is settled in time.
                     let _ = answer.send(outcome);
@@ -126,14 +123,15 @@ impl Source {
     /// Computes in an idle instance or a new one, which survives only a success.
     fn compute(&self, view: &str, rows: &str, within: Duration) -> Result<String, Failure> {
         let idle = self.idle.lock().pop();
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => Computer::create(&self.plugin, &self.ident, &self.config)?,
+        let begin = || {
+            let StatShared { ident, config, .. } = &*self.stat;
+            Computer::create(&self.stat.plugin(), ident, config)
         };
+        let mut instance = idle.map_or_else(begin, Ok)?;
         let mut text = instance.compute(view, rows, within);
         if text.as_ref().is_err_and(Failure::is_foreign) {
             // Somebody ended its process, perhaps while it was idle.
-            instance = Computer::create(&self.plugin, &self.ident, &self.config)?;
+            instance = begin()?;
             text = instance.compute(view, rows, within);
         }
         let text = text?;

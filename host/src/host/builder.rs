@@ -273,6 +273,14 @@ impl HostBuilder {
         self
     }
 
+    /// Whether a stat that hangs in this process goes on in one of its own, where what it hangs in can be found and
+    /// passed over. Default: yes; without a program that serves as process it is left alone.
+    #[must_use]
+    pub fn move_hung(mut self, moves: bool) -> Self {
+        self.isolations.takes_hung = moves;
+        self
+    }
+
     /// How large the dictionaries of texts may become before they are begun anew.
     #[must_use]
     pub fn dictionaries(mut self, caps: Caps) -> Self {

@@ -49,6 +49,8 @@ pub struct Isolations {
     pub max_memory: u64,
     /// CPU time of one call into it; by the clock it may take several times as long.
     pub deadline: Duration,
+    /// Whether a stat that hangs in the host goes on in a process, instead of being left alone.
+    pub takes_hung: bool,
 }
 
 impl Default for Isolations {
@@ -58,6 +60,7 @@ impl Default for Isolations {
             plugins: BTreeMap::new(),
             max_memory: 2 << 30,
             deadline: Duration::from_secs(10),
+            takes_hung: true,
         }
     }
 }

@@ -12,6 +12,7 @@ mod fuzz;
 mod isolation;
 mod manifest;
 mod map;
+mod plugin;
 mod probe;
 mod report;
 mod trust;
@@ -29,6 +30,8 @@ use self::dry_run::DryRunError;
 pub use self::isolation::{Isolation, Isolations};
 pub(crate) use self::manifest::check as check_manifest;
 pub(crate) use self::map::{Module, words};
+pub(crate) use self::plugin::Code;
+pub use self::plugin::Plugin;
 pub(crate) use self::probe::serve as serve_probe;
 pub use self::report::PluginReport;
 pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
@@ -37,25 +40,6 @@ use self::verdicts::{Loading, Verdict};
 use crate::child::Program;
 use crate::instance::Isolated;
 use crate::query::UtcTime;
-
-/// A loaded plugin.
-pub struct Plugin {
-    /// The file it was found as.
-    pub path: PathBuf,
-    /// What it says of itself.
-    pub manifest: PluginManifest,
-    /// Digest of the file, hexadecimal.
-    pub digest: String,
-    pub(crate) code: Code,
-}
-
-/// Where a plugin's code runs.
-pub(crate) enum Code {
-    /// Mapped into this process.
-    Mapped(Module),
-    /// In worker processes only.
-    Isolated(Isolated),
-}
 
 /// Why a plugin was not admitted. The host keeps running without it.
 #[derive(Debug, thiserror::Error)]
@@ -248,7 +232,8 @@ fn load_vetted(
         .map_err(|source| LoadError::Io { path: private.clone(), source })?;
     let plugin = map_plugin(file, &private, digest);
     drop(loading);
-    plugin
+    let outside = isolated(file, private, options).filter(|_| options.isolations.takes_hung);
+    plugin.map(|plugin| Plugin { outside, ..plugin })
 }
 
 /// Whether a plugin took the host down when it was mapped, and there is a way to run it elsewhere.
@@ -277,21 +262,12 @@ fn isolate(
     digest: String,
     options: &LoadOptions,
 ) -> Result<Plugin, LoadError> {
-    let program =
-        Program::find(options.child_program.as_deref()).ok_or_else(|| LoadError::NoProcess {
-            path: file.into(),
-            reason: "this program does not call statmill::serve_as_child() first in its main, and \
-                     names no other that does"
-                .to_owned(),
-        })?;
-    let mut code = Isolated {
-        program,
-        file: file.into(),
-        library: private,
-        max_memory: options.isolations.max_memory,
-        deadline: options.isolations.deadline,
-        lacks: Vec::new(),
-    };
+    let mut code = isolated(file, private, options).ok_or_else(|| LoadError::NoProcess {
+        path: file.into(),
+        reason: "this program does not call statmill::serve_as_child() first in its main, and \
+                 names no other that does"
+            .to_owned(),
+    })?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
     let text;
     (text, code.lacks) = code.describe().map_err(|failure| describe(failure.to_string()))?;
@@ -301,6 +277,18 @@ fn isolate(
         SAID.call_once(|| tracing::warn!("processes of plugins are less protected: {lacks}"));
     }
     described(file, digest, Code::Isolated(code), &text)
+}
+
+/// How worker processes are started for `private`, the vetted copy of `file`, if any can be.
+fn isolated(file: &Path, private: PathBuf, options: &LoadOptions) -> Option<Isolated> {
+    Some(Isolated {
+        program: Program::find(options.child_program.as_deref())?,
+        file: file.into(),
+        library: private,
+        max_memory: options.isolations.max_memory,
+        deadline: options.isolations.deadline,
+        lacks: Vec::new(),
+    })
 }
 
 /// The dry run of `private`, the vetted copy of `file`, unless its outcome is known.
@@ -373,7 +361,7 @@ fn described(file: &Path, digest: String, code: Code, text: &str) -> Result<Plug
     if let Some(feature) = manifest.requires.first() {
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
-    Ok(Plugin { path: file.into(), manifest, digest, code })
+    Ok(Plugin { path: file.into(), manifest, digest, code, outside: None })
 }
 
 /// Finds the library of the crate `name` where cargo leaves it: beside the running program, or in

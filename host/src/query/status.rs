@@ -109,6 +109,9 @@ pub struct StatStatus {
     pub skipped: Vec<TimeSpan>,
     /// Up to when its rows account for all that reached the host.
     pub complete_until: CompleteUntil,
+    /// Why and since when it runs in a worker process of its own though its plugin does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Fault>,
     /// The newest fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Fault>,

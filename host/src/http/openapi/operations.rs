@@ -365,7 +365,8 @@ fn nothing_more() -> Json {
 
 pub(in crate::http) fn resume(_: &Subject<'_>) -> Json {
     let answer = one("It goes on.", "application/json", reference("Resumed"));
-    repair("Has a quarantined statistic tried again", Some(IDENT), nothing_more(), answer, &[])
+    let what = "Has a quarantined statistic tried again, or one that hung go on in the host";
+    repair(what, Some(IDENT), nothing_more(), answer, &[])
 }
 
 pub(in crate::http) fn reload(_: &Subject<'_>) -> Json {

@@ -79,6 +79,9 @@ fn stats(status: &Status, when: &When) -> Markup {
                 td {
                     span class={ "state " (stat.state) } { (stat.state) }
                     @if let Some(reason) = &stat.reason { p.problem { (reason) } }
+                    @if let Some(outside) = &stat.outside {
+                        p.problem { "in a worker process since " (when.time(outside.at.0)) ": " (outside.text) }
+                    }
                     @if let Some(done) = &stat.progress { (progress(done)) }
                 }
                 td.number { (stat.rows) }

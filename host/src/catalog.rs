@@ -373,6 +373,7 @@ pub(crate) fn report(report: &loader::PluginReport) -> PluginReport {
         api: report.api.clone(),
         stats: report.stats.clone(),
         isolation: report.isolation.to_string(),
+        sandbox_lacks: report.sandbox_lacks.clone(),
         error: report.error.clone(),
     }
 }

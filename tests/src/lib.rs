@@ -147,14 +147,44 @@ impl Drop for Running {
     }
 }
 
-/// Looks again every few milliseconds until `look` finds what is waited for. Panics after a minute, with
+/// Process ids of the workers of a host.
+#[must_use]
+pub fn workers(host: u32) -> Vec<u32> {
+    let is_worker = |process: &u32| {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
+            return false;
+        };
+        let fields = stat.rsplit_once(')').unwrap().1;
+        let mut fields = fields.split_ascii_whitespace();
+        let (state, parent) = (fields.next().unwrap(), fields.next().unwrap());
+        state != "Z" && parent == host.to_string()
+    };
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let numbers =
+        processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(is_worker).collect()
+}
+
+/// Whether a process runs.
+#[must_use]
+pub fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// Ends a process as the system does when it is out of memory.
+pub fn kill(process: u32) {
+    let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
+}
+
+/// Looks again every few milliseconds until `look` finds what is waited for. Panics after five minutes, with
 /// what it found instead.
 pub fn wait_until<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         match look() {
             Ok(found) => return found,
-            Err(instead) => assert!(Instant::now() < deadline, "after a minute: {instead}"),
+            Err(instead) => assert!(Instant::now() < deadline, "after five minutes: {instead}"),
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use statmill::loader::library_beside_program;
 use statmill_tests::{
-    Running, all_rows, assert_same_rows, failure, message, ndjson, output, plugins, start,
-    wait_until, write,
+    Running, all_rows, assert_same_rows, evil, failure, is_alive, kill, message, ndjson, output,
+    plugins, start, wait_until, workers, write,
 };
 use tempfile::TempDir;
 
@@ -43,32 +44,6 @@ fn follow(folder: &Path, plugins: &Path) -> Running {
     let arguments = arguments(folder, "process", plugins, "process");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     start(PROGRAM, &[&["--checkpoint", "20ms"][..], &arguments].concat(), &[]).unwrap()
-}
-
-/// Process ids of the workers of a host.
-fn workers(host: u32) -> Vec<u32> {
-    let is_worker = |process: &u32| {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
-            return false;
-        };
-        let fields = stat.rsplit_once(')').unwrap().1;
-        let mut fields = fields.split_ascii_whitespace();
-        let (state, parent) = (fields.next().unwrap(), fields.next().unwrap());
-        state != "Z" && parent == host.to_string()
-    };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    let numbers =
-        processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    numbers.filter(is_worker).collect()
-}
-
-fn is_alive(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
-}
-
-fn kill(process: u32) {
-    let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap();
 }
 
 fn rows(folder: &Path, isolation: &str) -> String {
@@ -263,4 +238,158 @@ fn no_worker_outlives_its_host() {
             Some(worker) => Err(format!("{worker} is there still")),
         });
     }
+}
+
+/// Status and body of an answer.
+fn get(host: &Running, path: &str) -> (u16, String) {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder().http_status_as_error(false).build(),
+    );
+    let mut answer = agent.get(format!("{}{path}", host.url)).call().unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), text)
+}
+
+fn append(folder: &Path, messages: std::ops::Range<u64>) {
+    let path = folder.join("messages.ndjson");
+    let mut file = std::fs::File::options().append(true).open(path).unwrap();
+    std::io::Write::write_all(&mut file, ndjson(messages).as_bytes()).unwrap();
+}
+
+/// Waits until the stat `ident` has folded `messages`.
+fn wait_folded(host: &Running, ident: &str, messages: u64) {
+    wait_until(|| {
+        let status = host.status();
+        let stats = status["stats"].as_array().unwrap();
+        match stats.iter().find(|stat| stat["ident"] == ident) {
+            Some(stat) if stat["messages"] == messages => Ok(()),
+            stat => Err(format!("{stat:#?}")),
+        }
+    });
+}
+
+#[test]
+fn a_stat_that_asks_for_its_earlier_rows_gets_them_whenever_its_process_is_a_new_one() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "messages.ndjson", &ndjson(0..1_000));
+    let plugins = plugins(&["careless-plugin"]);
+    let ident = "careless-remembers";
+    let host = follow(folder.path(), plugins.path());
+    wait_folded(&host, ident, 1_000);
+    assert!(host.stop());
+
+    write(folder.path(), "messages.ndjson", &ndjson(0..2_000));
+    let host = follow(folder.path(), plugins.path());
+    wait_folded(&host, ident, 2_000);
+    workers(host.pid()).into_iter().for_each(kill);
+    append(folder.path(), 2_000..3_000);
+    wait_folded(&host, ident, 3_000);
+    assert!(host.stop());
+    // It numbers messages: with other rows, or none, it would have begun with another number.
+    let data = folder.path().join("process");
+    let shown = output(PROGRAM, &["show", ident, "--data", data.to_str().unwrap()]);
+    assert!(shown.contains("3000"), "{shown}");
+}
+
+#[test]
+fn computed_views_give_the_same_tables_and_go_wrong_by_themselves_alone() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "messages.ndjson", &ndjson(0..700));
+    let plugins = plugins(&["statmill-activity"]);
+    evil::drop_in(plugins.path(), "evil", &["evil".to_owned(), "!view: abort".to_owned()]);
+    let share = |more: &str| format!("/api/activity-users/views/share?{more}");
+    let mut tables = Vec::new();
+    for isolation in ["in-process", "process"] {
+        let mut arguments = arguments(folder.path(), isolation, plugins.path(), isolation);
+        // In the host the evil one would be stopped before it is mapped.
+        arguments.extend(["--checkpoint", "20ms"].map(str::to_owned));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let host = start(PROGRAM, &arguments, &[("STATMILL_QUERY__MAX_TIME", "20s")]).unwrap();
+        wait_folded(&host, "activity-users", 700);
+        let (status, table) = get(&host, &share("limit=100"));
+        assert_eq!(status, 200, "{table}");
+        tables.push(table);
+        if isolation == "in-process" {
+            assert!(host.stop());
+            continue;
+        }
+        // Whoever waits to compute again is killed; the answer is not the one that is remembered.
+        workers(host.pid()).into_iter().for_each(kill);
+        let (status, again) = get(&host, &share("limit=1"));
+        assert_eq!(status, 200, "{again}");
+        wait_folded(&host, "evil", 700);
+        for (view, said) in [("abort", "SIGABRT"), ("panic", "asked to"), ("huge", "bytes")] {
+            let (status, problem) = get(&host, &format!("/api/evil/views/{view}"));
+            assert!(status >= 500 && problem.contains(said), "{status} {problem}");
+        }
+        let (status, sound) = get(&host, "/api/evil/views/sound");
+        assert_eq!(status, 200, "{sound}");
+        assert!(host.stop());
+    }
+    assert!(tables[0].contains("user-1"), "{}", tables[0]);
+    assert_eq!(tables[0], tables[1]);
+}
+
+#[test]
+fn what_of_the_sandbox_the_kernel_does_not_have_is_said_of_the_plugins_in_processes() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "messages.ndjson", &message(0));
+    let plugins = plugins(&["statmill-pagure"]);
+    let library = plugins.path().join("libstatmill_pagure.so");
+    let check = ["plugins", "check", library.to_str().unwrap(), "--count", "1000"];
+    let report: Value =
+        serde_json::from_str(&output(PROGRAM, &[&check[..], &["--format", "json"]].concat()))
+            .unwrap();
+    let steps = report["steps"].as_array().unwrap();
+    let sandbox = steps.iter().find(|step| step["name"] == "sandbox").unwrap();
+    let expected = match sandbox["outcome"].as_str().unwrap() {
+        "passed" => "",
+        _ => sandbox["words"].as_str().unwrap(),
+    };
+    let host = follow(folder.path(), plugins.path());
+    let plugin = &host.status()["plugins"][0];
+    let lacks = plugin["sandbox_lacks"].as_array().cloned().unwrap_or_default();
+    let lacks: Vec<_> = lacks.iter().map(|lack| lack.as_str().unwrap()).collect();
+    assert_eq!(lacks.join("; "), expected, "{plugin}");
+    assert!(host.stop());
+}
+
+/// Names of the private copies of libraries.
+fn copies(data: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(data.join("plugin-copies")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".so")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn copies_of_libraries_that_are_gone_are_removed_and_those_that_are_used_stay() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "messages.ndjson", &ndjson(0..100));
+    let plugins = plugins(&["odd-plugin", "statmill-pagure"]);
+    let data = folder.path().join("process");
+    let host = follow(folder.path(), plugins.path());
+    let before = copies(&data);
+    assert_eq!(before.len(), 2, "{before:?}");
+    // Another version in the place of the first one, as a whole.
+    let (next, place) = (plugins.path().join("next"), plugins.path().join("libodd_plugin.so"));
+    std::fs::copy(library_beside_program("odd-plugin-next").unwrap(), &next).unwrap();
+    std::fs::rename(next, &place).unwrap();
+    let after = wait_until(|| match copies(&data) {
+        names if names.len() == 2 && names != before => Ok(names),
+        names => Err(format!("{names:?}")),
+    });
+    let pagure = |name: &&String| name.contains("pagure");
+    assert_eq!(after.iter().find(pagure), before.iter().find(pagure));
+    // What is used stays usable: every process is begun anew of it.
+    workers(host.pid()).into_iter().for_each(kill);
+    append(folder.path(), 100..200);
+    wait_folded(&host, "odd", 200);
+    assert!(host.stop());
+    std::fs::remove_file(place).unwrap();
+    let host = follow(folder.path(), plugins.path());
+    let left = copies(&data);
+    assert!(left.len() == 1 && left[0].contains("pagure"), "{left:?}");
+    assert!(host.stop());
 }

@@ -251,6 +251,8 @@ fn the_shipped_plugins_pass_their_check() {
         let (passed, report) = check(name, &more);
         assert!(passed, "{report:#}");
         assert!(report.to_string().contains("501 real"), "{report:#}");
+        let has_view = report.to_string().contains("share with");
+        assert_eq!(has_view, name == "statmill-activity", "{report:#}");
     }
 }
 
@@ -274,6 +276,12 @@ fn the_mistakes_of_a_careless_author_are_found() {
     let (outcome, words) = step("careless-field", "fields");
     assert!(outcome == "noted" && words.contains("never (\"/never\")"), "{words}");
     assert_eq!(step("careless-field", "determinism").0, "passed");
+    let (outcome, words) = step("careless-forgets", "restore");
+    assert!(outcome == "failed" && words.contains("1 of 1 differ"), "{words}");
+    assert_eq!(step("careless-forgets", "determinism").0, "passed");
+    assert_eq!(step("careless-remembers", "restore").0, "passed");
+    let (outcome, words) = step("careless-views", "views");
+    assert!(outcome == "failed" && words.contains("\"asked\": computed twice"), "{words}");
     let (outcome, words) = step("careless-expects", "fold");
     let tells = words.contains("every message has a name") && words.contains("generated message");
     assert!(outcome == "failed" && tells, "{words}");

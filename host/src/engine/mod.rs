@@ -14,6 +14,7 @@ mod commit;
 mod durable;
 mod exchange;
 mod gaps;
+mod health;
 mod lane;
 mod lane_count;
 mod letters;

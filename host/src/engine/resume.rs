@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::manifest::{FieldKind, StatManifest};
 
-use super::stat::{Controls, Health, StatShared};
+use super::health::Health;
+use super::stat::{Controls, StatShared};
 use super::worker::Target;
 use super::{EngineError, EngineOptions, LogInput};
 use crate::clock::now_us;

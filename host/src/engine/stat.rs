@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use statmill_plugin_api::encoding::BlockReader;
 use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
+use super::health::Health;
 use super::worker::Target;
 use crate::instance::{Blocks, Failure};
 use crate::limits::StatLimits;
@@ -107,8 +108,8 @@ impl Controls {
 
 /// What the supervisor acts upon.
 pub(super) enum Control {
-    /// A life of a stat has ended.
-    Fault { stat: usize, fault: Fault },
+    /// A life of a stat has ended, the one before `epoch`.
+    Fault { stat: usize, epoch: u64, fault: Fault },
     /// The thread of a worker was given up, in a call of `stat` where that is known; another one serves.
     GivenUp { worker: usize, stat: Option<usize>, reason: String },
     /// A stat holds up all others.
@@ -121,32 +122,6 @@ pub(super) enum Control {
     Refused,
     /// The host stops.
     Stop,
-}
-
-/// How a stat is.
-pub(super) struct Health {
-    pub(super) state: StatState,
-    /// Why, in words; empty when all is well.
-    pub(super) reason: String,
-    pub(super) since_us: i64,
-    pub(super) last_error: Option<String>,
-    /// Faults in a row without a commit in between.
-    pub(super) failures: u32,
-    /// Besides those, how often somebody else ended its process.
-    pub(super) kills: u32,
-    /// Commit number at the last fault.
-    pub(super) failed_at: u64,
-    /// Since when, µs, faults are counted whatever was committed in between, and how many there were.
-    pub(super) recent: (i64, u32),
-    /// The messages in which the last fold failed, and how often in a row it did so there.
-    pub(super) failing: Option<(Stretch, u32)>,
-}
-
-impl Health {
-    /// Where some message cannot be folded: once may be chance, what fails twice is looked for.
-    pub(super) fn suspect(&self) -> Option<Stretch> {
-        self.failing.as_ref().filter(|(_, times)| *times >= 2).map(|(at, _)| at.clone())
-    }
 }
 
 /// Some of the messages of a log.
@@ -196,6 +171,11 @@ impl Fault {
             _ => None,
         }
     }
+
+    /// Whether it is of the rows or the store, and there whoever writes them.
+    pub(super) fn is_of_rows(&self) -> bool {
+        matches!(self, Self::Commit(_) | Self::Damaged(_))
+    }
 }
 
 impl StatShared {
@@ -243,14 +223,15 @@ impl StatShared {
         let ends =
             self.epoch.compare_exchange(epoch, epoch + 1, Ordering::SeqCst, Ordering::SeqCst);
         if ends.is_ok() {
-            self.controls.tell(Control::Fault { stat: self.index, fault });
+            self.controls.tell(Control::Fault { stat: self.index, epoch: epoch + 1, fault });
         }
     }
 
     /// Ends the life of the stat, whichever it is: its rows are damaged.
     pub(super) fn damaged(&self, reason: String) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.controls.tell(Control::Fault { stat: self.index, fault: Fault::Damaged(reason) });
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        let fault = Fault::Damaged(reason);
+        self.controls.tell(Control::Fault { stat: self.index, epoch, fault });
     }
 
     /// See [`Health::suspect`].

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::health::Next;
 use super::lane::Lane;
 use super::lane_count::RunningLane;
 use super::ruling::{self, Ruling};
@@ -20,19 +21,6 @@ use crate::instance::Failure;
 use crate::log::{LogId, Offset};
 use crate::query::StatState;
 
-/// Faults in a row, without a commit in between, after which a stat is quarantined.
-const MAX_FAILURES: u32 = 3;
-
-/// Faults within an hour after which it is, whatever it commits in between.
-const MOST_AN_HOUR: u32 = 300;
-const HOUR_US: i64 = 3_600_000_000;
-
-/// The same of what says nothing about the stat: somebody else ended its process.
-const MAX_KILLS: u32 = 10;
-
-/// A process is started again after this long, then after twice as long each time, until it commits.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// While one is waited for: how often is looked whether the host stops.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -85,14 +73,21 @@ pub(super) fn run(shared: &Arc<Shared>, controls: &Receiver<Control>) {
 
 fn act(shared: &Arc<Shared>, context: &LaneContext, control: Control, later: &mut Vec<Later>) {
     match control {
-        Control::Fault { stat, fault } => {
-            // What follows from this one takes its place.
-            later.retain(|later| later.stat != stat);
-            later.extend(handle(shared, context, &shared.stats[stat], &fault));
+        Control::Fault { stat, epoch, fault } => {
+            let index = stat;
+            let stat = &shared.stats[stat];
+            // A life that has begun since then, on a worker of its own, has failed in nothing yet.
+            if stat.epoch.load(Ordering::SeqCst) == epoch || fault.is_of_rows() {
+                // What follows from this one takes its place.
+                later.retain(|later| later.stat != index);
+                later.extend(handle(shared, context, stat, &fault));
+            }
         }
         Control::GivenUp { worker, stat, reason } => {
             take_over(shared, context, worker, stat, &reason);
         }
+        // One that waits for its time holds up nobody.
+        Control::TooSlow { stat } if later.iter().any(|later| later.stat == stat) => {}
         Control::TooSlow { stat } => set_apart(shared, context, &shared.stats[stat]),
         Control::Left { target, log, from } => follow(shared, context, target, log, from),
         Control::Resume { stat, done } => {
@@ -138,49 +133,27 @@ fn handle(
         }
     }
     let committed = stat.written().record().commit;
-    let failure = fault.failure();
-    let is_foreign = failure.is_some_and(Failure::is_foreign);
-    let (failures, kills, suspect, are_too_many) = {
+    let (next, suspect) = {
         let mut health = stat.health.lock();
-        let (now, (since, many)) = (now_us(), health.recent);
-        health.recent = if now - since > HOUR_US { (now, 1) } else { (since, many + 1) };
-        if health.failed_at != committed {
-            (health.failures, health.kills) = (0, 0);
-        }
-        health.failed_at = committed;
-        let count = if is_foreign { &mut health.kills } else { &mut health.failures };
-        *count += 1;
-        health.last_error = Some(fault.to_string());
-        let at = match fault {
-            Fault::Fold { at, .. } if !is_foreign => Some(at.clone()),
-            _ => None,
-        };
-        let before = health.failing.take();
-        health.failing = at.map(|at| match before {
-            Some((before, times)) if before.meets(&at) => (at, times + 1),
-            _ => (at, 1),
-        });
-        let suspect = health.suspect();
-        let times = health.failing.as_ref().map_or(0, |(_, times)| *times);
-        let are_too_many = health.recent.1 > MOST_AN_HOUR;
-        (health.failures.max(times), health.kills, suspect, are_too_many)
+        (health.count(fault, committed, now_us()), health.suspect())
     };
     metrics::counter!("statmill_faults_total", "stat" => stat.ident.clone()).increment(1);
-    let in_a_row = failures >= MAX_FAILURES || kills >= MAX_KILLS;
-    if in_a_row || are_too_many || matches!(fault, Fault::DeadLetters(_)) {
-        let reason = match fault {
-            Fault::DeadLetters(_) => fault.to_string(),
-            _ if are_too_many => format!("more than {MOST_AN_HOUR} faults within an hour: {fault}"),
-            _ => format!("{} faults in a row: {fault}", failures.max(kills)),
-        };
+    if let Next::Quarantine(reason) = next {
         quarantine(shared, context, stat, reason);
         return None;
     }
     tracing::warn!(stat = stat.ident, "started again from its last commit: {fault}");
     stat.set_state(StatState::Replaying, fault.to_string());
-    if failure.is_some_and(Failure::is_of_process) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << (failures + kills - 1).min(16));
-        let at = Instant::now() + pause.min(LONGEST_PAUSE);
+    let worker = stat.worker.load(Ordering::Acquire);
+    if matches!(fault.failure(), Some(Failure::Late(_)))
+        && !shared.workers.is_own(worker)
+        && let Some(own) = own_worker(shared, stat)
+    {
+        // To find out in which message it hangs takes as long many times over: nobody else is to wait.
+        stat.worker.store(own, Ordering::Release);
+    }
+    if let Next::After(pause) = next {
+        let at = Instant::now() + pause;
         return Some(Later { at, stat: stat.index, suspect, _lane: shared.lanes.enter() });
     }
     restart(shared, context, stat, suspect);
@@ -239,9 +212,26 @@ fn take_over(
 fn quarantine(shared: &Shared, context: &LaneContext, stat: &StatShared, reason: String) {
     let worker = stat.worker.load(Ordering::Acquire);
     context.workers[worker].send(Work::Drop { stat: stat.index });
+    // One of its own is for those that fold.
+    stat.worker.store(stat.index % shared.workers.own().start, Ordering::Release);
     tracing::error!(stat = stat.ident, "quarantined: {reason}");
     Ruling::Quarantine.note(&shared.database, stat, &reason, now_us());
     stat.set_state(StatState::Quarantined, reason);
+}
+
+/// A worker that nobody has, for a stat that holds up all others.
+fn own_worker(shared: &Shared, stat: &StatShared) -> Option<usize> {
+    let is_taken =
+        |own: usize| shared.stats.iter().any(|stat| stat.worker.load(Ordering::Acquire) == own);
+    let Some(own) = shared.workers.own().find(|&own| !is_taken(own)) else {
+        tracing::warn!(stat = stat.ident, "it holds up all others: too many do to set it apart");
+        return None;
+    };
+    if let Err(error) = shared.workers.start(own) {
+        tracing::error!(stat = stat.ident, "it holds up all others: {error}");
+        return None;
+    }
+    Some(own)
 }
 
 /// Ends the lives of all stats, for nothing can be committed: the host opens the store again as soon as it can be
@@ -264,16 +254,7 @@ fn set_apart(shared: &Arc<Shared>, context: &LaneContext, stat: &Arc<StatShared>
     if stat.is_given_up() || shared.workers.is_own(before) {
         return;
     }
-    let is_taken =
-        |own: usize| shared.stats.iter().any(|stat| stat.worker.load(Ordering::Acquire) == own);
-    let Some(own) = shared.workers.own().find(|&own| !is_taken(own)) else {
-        tracing::warn!(stat = stat.ident, "it holds up all others: too many do to set it apart");
-        return;
-    };
-    if let Err(error) = shared.workers.start(own) {
-        tracing::error!(stat = stat.ident, "it holds up all others: {error}");
-        return;
-    }
+    let Some(own) = own_worker(shared, stat) else { return };
     tracing::warn!(stat = stat.ident, "lags: {SLOW}");
     // Before all that waits: what its worker still has for it is passed over from now on.
     stat.epoch.fetch_add(1, Ordering::SeqCst);

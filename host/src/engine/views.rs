@@ -123,14 +123,18 @@ impl Source {
     /// Computes in an idle instance or a new one, which survives only a success.
     fn compute(&self, view: &str, rows: &str, within: Duration) -> Result<String, Failure> {
         let idle = self.idle.lock().pop();
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => {
-                let StatShared { ident, config, .. } = &*self.stat;
-                Computer::create(&self.stat.plugin(), ident, config)?
-            }
+        let begin = || {
+            let StatShared { ident, config, .. } = &*self.stat;
+            Computer::create(&self.stat.plugin(), ident, config)
         };
-        let text = instance.compute(view, rows, within)?;
+        let mut instance = idle.map_or_else(begin, Ok)?;
+        let mut text = instance.compute(view, rows, within);
+        if text.as_ref().is_err_and(Failure::is_foreign) {
+            // Somebody ended its process, perhaps while it was idle.
+            instance = begin()?;
+            text = instance.compute(view, rows, within);
+        }
+        let text = text?;
         let mut idle = self.idle.lock();
         if idle.len() < THREADS {
             idle.push(instance);

@@ -34,6 +34,10 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Dead letters a stat may have before it is quarantined: they are part of its record.
 const MAX_LETTERS: usize = 100;
 
+/// How often its worker process may hang before it is quarantined while a message is looked for, of which
+/// each costs the deadline: enough to find one among all of a batch.
+const MOST_LATE: usize = 16;
+
 /// Everything that can wake a worker.
 pub(super) enum Work {
     /// The messages in one half-open range of offsets of one log, for these stats.
@@ -345,16 +349,27 @@ impl Running {
         batch: &Batch,
         rows: &mut Vec<u32>,
     ) -> Result<Vec<DeadLetter>, Fault> {
+        let (mut late, all) = (Vec::<Failure>::new(), rows.len());
         let found = bisect::culprits(rows, |rows| {
-            bisect::undisturbed(|| {
+            if late.len() == MOST_LATE {
+                return Err(late[0].clone());
+            }
+            let folded = bisect::undisturbed(|| {
                 let mut trial = instance_of(&self.shared, self.instance.calls())?;
                 trial.fold(batch, &self.columns, rows).map(drop)
-            })
+            });
+            late.extend(folded.as_ref().err().filter(|it| matches!(it, Failure::Late(_))).cloned());
+            folded
         });
+        if late.len() == MOST_LATE {
+            let what = format!("{all} messages without hanging {MOST_LATE} times: {}", late[0]);
+            return Err(Fault::DeadLetters(what));
+        }
         let found = found.map_err(|reason| {
-            let (most, all) = (bisect::MOST, rows.len());
-            let too_many = format!("more than {most} of {all} messages: too many of one batch");
-            Fault::DeadLetters(format!("{too_many}, the last said \"{reason}\""))
+            let too_many = format!("more than {} of {all} messages", bisect::MOST);
+            Fault::DeadLetters(format!(
+                "{too_many}: too many of one batch, the last said \"{reason}\""
+            ))
         })?;
         if let Some((_, failure)) = found.iter().find(|(_, failure)| failure.is_foreign()) {
             let at = Stretch { log: batch.log, range: batch.range.clone() };

@@ -388,6 +388,7 @@ impl HostBuilder {
         }
         let watched = watches.then(|| Watched::begin(&self.plugin_folders())).flatten();
         let mut loaded = self.load();
+        loaded.sweep(&self.copies());
         self.adjust(&mut loaded);
         let mut journal = self.journal;
         if self.keeps_for_models() {

@@ -118,7 +118,7 @@ impl Running {
         }
         let mut parts = self.parts.lock();
         parts.check_running()?;
-        let mut outcome = Ok(());
+        let (mut outcome, standing) = (Ok(()), loaded.standing.clone());
         if loaded.is_same(&running) && settings.has_same_stats(&before) {
             (parts.loaded, parts.settings) = (loaded, settings);
         } else {
@@ -129,6 +129,8 @@ impl Running {
                 parts.loaded.report_failure(reports, &error.to_string());
             }
         }
+        parts.loaded.standing = standing;
+        parts.loaded.sweep(&before.copies());
         self.catalog.set_reports(&parts.loaded);
         outcome.map_err(|error| AdminError::Failed {
             what: "the plugins cannot be exchanged, what ran before goes on".to_owned(),

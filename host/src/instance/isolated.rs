@@ -36,15 +36,17 @@ pub(crate) struct Isolated {
     pub(crate) max_memory: u64,
     /// What a call may take, CPU time.
     pub(crate) deadline: Duration,
+    /// What of the sandbox this kernel does not have, in words.
+    pub(crate) lacks: Vec<String>,
 }
 
 impl Isolated {
-    /// The plugin's manifest, JSON text.
+    /// The plugin's manifest, JSON text; and what of the sandbox its processes do not have.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub(crate) fn describe(&self) -> Result<String, Failure> {
-        self.open().map(|(_, manifest)| manifest)
+    pub(crate) fn describe(&self) -> Result<(String, Vec<String>), Failure> {
+        self.open().map(|(line, manifest)| (manifest, line.lacks()))
     }
 
     /// The plugin's name as far as it is known before it is asked.

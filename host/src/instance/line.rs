@@ -65,6 +65,11 @@ impl Line {
         Ok(line)
     }
 
+    /// What of the sandbox the worker does not have, in words.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        self.child.protection.lacks()
+    }
+
     /// Begins a question.
     pub(super) fn question(&mut self, kind: Kind) -> &mut Frame {
         self.frame.begin(kind)

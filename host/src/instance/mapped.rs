@@ -1,11 +1,11 @@
 //! Calls into a mapped library: host batches as borrowed ABI batches, drained blocks as owned bytes.
 
 use statmill_plugin_api::abi::{
-    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, SinkAbi, StatBox, ViewBox,
+    BatchAbi, ColumnAbi, DictionaryAbi, FoldReport, RResult, RSlice, StatBox, ViewBox,
 };
 use statmill_plugin_api::manifest::FieldKind;
 
-use super::Blocks;
+use super::{Blocks, sinks};
 use crate::loader::words;
 use crate::project::{Batch, Generation};
 
@@ -73,15 +73,13 @@ pub(crate) fn drain(
     let dictionaries: Vec<DictionaryAbi<'_>> = std::iter::once(generation.topics_abi())
         .chain(fields.iter().map(|&(column, kind)| dictionary(generation, column, kind)))
         .collect();
-    let mut collected = Collected { blocks: Vec::new(), bytes: 0, models, refused: None };
-    let sink =
-        SinkAbi { context: (&raw mut collected).cast(), rows: take_rows, lifetime: RSlice::EMPTY };
-    let drained = stat.drain(RSlice::from_slice(&dictionaries), sink);
+    let open = sinks::open(models);
+    let drained = stat.drain(RSlice::from_slice(&dictionaries), open.sink());
     // Whatever it answers: rows that were not taken are not counted.
-    match (drained, collected.refused) {
-        (_, Some(refused)) => Err(refused),
-        (RResult::ROk(()), None) => Ok(collected.blocks),
-        (RResult::RErr(reason), None) => Err(words(&reason)),
+    match (drained, open.close()) {
+        (_, Err(refused)) => Err(refused),
+        (RResult::ROk(()), Ok(blocks)) => Ok(blocks),
+        (RResult::RErr(reason), Ok(_)) => Err(words(&reason)),
     }
 }
 
@@ -118,33 +116,4 @@ fn dictionary(generation: &Generation, column: usize, kind: FieldKind) -> Dictio
         FieldKind::Sym => generation.abi(column),
         _ => DictionaryAbi::empty(),
     }
-}
-
-struct Collected {
-    blocks: Blocks,
-    bytes: usize,
-    models: usize,
-    /// Why some of it was not taken.
-    refused: Option<String>,
-}
-
-/// What a block takes beside its bytes.
-const BLOCK_BYTES: usize = 64;
-
-unsafe extern "C" fn take_rows(context: *mut (), model: u32, block: RSlice<'_, u8>) -> bool {
-    // SAFETY: `context` is the `Collected` on the stack of `drain`, which outlives the plugin's call;
-    // a drain runs on one thread, so nobody else holds a reference.
-    let collected = unsafe { &mut *context.cast::<Collected>() };
-    let model = model as usize;
-    collected.bytes = collected.bytes.saturating_add(block.len()).saturating_add(BLOCK_BYTES);
-    let refused = if model >= collected.models {
-        format!("it drained rows of model number {model}, its manifest has {}", collected.models)
-    } else if collected.bytes > MAX_DRAIN_BYTES {
-        format!("it drained more than the {MAX_DRAIN_BYTES} bytes that are taken")
-    } else {
-        collected.blocks.push((model, block.as_slice().to_vec()));
-        return true;
-    };
-    collected.refused.get_or_insert(refused);
-    false
 }

@@ -7,6 +7,7 @@
 mod isolated;
 mod line;
 pub(crate) mod mapped;
+mod sinks;
 #[cfg(test)]
 mod tests;
 

@@ -11,8 +11,13 @@ use crate::child::Program;
 
 /// What a "worker" says that is a shell script which says hello and then runs `then`.
 fn worker(then: &str) -> Result<String, Failure> {
-    let folder = TempDir::new().unwrap();
     let hello = r#"{"protection":{"limits":{"given":"whole"},"no_new_privileges":{"given":"whole"},"landlock":{"given":"whole"},"system_calls":{"given":"whole"}}}"#;
+    described(hello, then).map(|(manifest, _)| manifest)
+}
+
+/// The same of one that says `hello`; and what of the sandbox it does not have.
+fn described(hello: &str, then: &str) -> Result<(String, Vec<String>), Failure> {
+    let folder = TempDir::new().unwrap();
     // Who ends before it was asked has not answered.
     let hear = "dd bs=65536 count=1 >/dev/null 2>&1";
     let length = hello.len();
@@ -27,6 +32,7 @@ fn worker(then: &str) -> Result<String, Failure> {
         library: "copy.so".into(),
         max_memory: 1 << 30,
         deadline: Duration::from_millis(50),
+        lacks: Vec::new(),
     };
     isolated.describe()
 }
@@ -56,4 +62,11 @@ fn what_a_worker_says_ends_in_words_that_tell_what_happened() {
     }
     let killed = worker("kill -KILL $$").unwrap_err();
     assert!(killed.is_foreign() && killed.is_of_process(), "{killed}");
+}
+
+#[test]
+fn what_the_kernel_does_not_give_is_known_of_a_worker() {
+    let hello = r#"{"protection":{"limits":{"given":"whole"},"no_new_privileges":{"given":"whole"},"landlock":{"given":"not","lacks":"too old"},"system_calls":{"given":"part","lacks":"some"}}}"#;
+    let (_, lacks) = described(hello, r"printf '\005\0\0\0\147text'; read -r _").unwrap();
+    assert_eq!(lacks, ["no Landlock (too old)", "seccomp in part (some)"]);
 }

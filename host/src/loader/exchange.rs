@@ -43,15 +43,12 @@ impl Loaded {
         if kept.is_empty() {
             return None;
         }
-        let report = PluginReport {
-            name: Some(held.manifest.name.clone()),
-            version: Some(held.manifest.version.clone()),
-            api: Some(held.manifest.api.clone()),
-            digest: Some(held.digest.clone()),
+        let mut report = PluginReport {
             stats: kept.iter().map(|stat| stat.ident.clone()).collect(),
             error: Some(format!("{error}; what the file held before goes on")),
             ..PluginReport::of(&held.path)
         };
+        report.tell(held);
         self.stats.extend(kept.into_iter().map(|stat| (Arc::clone(held), stat.clone())));
         self.plugins.push(Arc::clone(held));
         Some(report)

@@ -1,10 +1,12 @@
 //! The only place that maps a library into the process.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
 use abi_stable::library::{LibraryError, lib_header_from_path};
+use parking_lot::Mutex;
 use statmill_plugin_api::abi::{PluginInstance, PluginModule_Ref, RResult, RString};
 
 use super::LoadError;
@@ -13,6 +15,14 @@ use super::LoadError;
 const MAX_MANIFEST_BYTES: usize = 4 << 20;
 /// As much of a plugin's words is passed on.
 const MAX_WORDS_BYTES: usize = 2_000;
+
+/// Names of the copies that were mapped into this process.
+static MAPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Whether a copy with that digest was mapped into this process, where it then stays.
+pub(super) fn is_mapped(digest: &str) -> bool {
+    MAPPED.lock().iter().any(|name| name.contains(digest))
+}
 
 /// A plugin's code in this process. It stays mapped until the process ends: instances may outlive any owner.
 pub(crate) struct Module(PluginModule_Ref);
@@ -23,6 +33,8 @@ impl Module {
     /// # Errors
     /// [`LoadError::Incompatible`].
     pub(crate) fn map(file: &Path, private: &Path) -> Result<Self, LoadError> {
+        let name = private.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        MAPPED.lock().insert(name);
         root_module(file, private).map(Self)
     }
 

@@ -4,6 +4,7 @@
 //! (`dry_run`, in the child `probe`), mapped (`map`) and asked to describe itself. What fails is reported
 //! in one line and left out; the rest loads.
 
+mod copies;
 mod dry_run;
 mod exchange;
 #[cfg(test)]
@@ -13,16 +14,16 @@ mod manifest;
 mod map;
 mod plugin;
 mod probe;
+mod report;
 mod trust;
 mod validate;
 mod verdicts;
 mod vet;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
-use serde::Serialize;
 use statmill_plugin_api::manifest::{PluginManifest, StatManifest};
 
 use self::dry_run::DryRunError;
@@ -32,33 +33,13 @@ pub(crate) use self::map::{Module, words};
 pub(crate) use self::plugin::Code;
 pub use self::plugin::Plugin;
 pub(crate) use self::probe::serve as serve_probe;
+pub use self::report::PluginReport;
 pub use self::trust::{Digest, Trust, TrustError, TrustedKey};
 pub(crate) use self::validate::{Validated, validate};
 use self::verdicts::{Loading, Verdict};
 use crate::child::Program;
 use crate::instance::Isolated;
 use crate::query::UtcTime;
-
-/// What became of one file of the plugins folder.
-#[derive(Clone, Debug, Serialize)]
-pub struct PluginReport {
-    /// The file.
-    pub path: PathBuf,
-    /// Name and version the plugin gives itself.
-    pub name: Option<String>,
-    /// See `name`.
-    pub version: Option<String>,
-    /// API version it was built with.
-    pub api: Option<String>,
-    /// Digest of the file, hexadecimal.
-    pub digest: Option<String>,
-    /// Idents of its stats.
-    pub stats: Vec<String>,
-    /// Where its code runs.
-    pub isolation: Isolation,
-    /// Why it, or which of its stats, was left out.
-    pub error: Option<String>,
-}
 
 /// Why a plugin was not admitted. The host keeps running without it.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +108,8 @@ pub struct Loaded {
     pub stats: Vec<(Arc<Plugin>, StatManifest)>,
     /// One report for each file.
     pub reports: Vec<PluginReport>,
+    /// Digests of the libraries that stand in the folders, also of those that were left out.
+    pub(crate) standing: BTreeSet<String>,
 }
 
 /// Loads every shared library of `folders`, in name order.
@@ -189,7 +172,9 @@ fn admit(
     loaded: &mut Loaded,
 ) {
     let mut report = PluginReport::of(file);
-    let plugin = match load(file, options) {
+    let vetted = vet::vet(file, &options.trust);
+    loaded.standing.extend(vetted.as_ref().map(|vetted| vetted.digest.clone()));
+    let plugin = match vetted.and_then(|vetted| load_vetted(file, &vetted, options)) {
         Ok(plugin) => Arc::new(plugin),
         Err(error) => {
             report.error = Some(error.to_string());
@@ -197,13 +182,7 @@ fn admit(
             return;
         }
     };
-    report.name = Some(plugin.manifest.name.clone());
-    report.version = Some(plugin.manifest.version.clone());
-    report.api = Some(plugin.manifest.api.clone());
-    report.digest = Some(plugin.digest.clone());
-    if matches!(plugin.code, Code::Isolated(_)) {
-        report.isolation = Isolation::Process;
-    }
+    report.tell(&plugin);
     let mut left_out = Vec::new();
     for stat in &plugin.manifest.stats {
         if let Some(owner) = owners.get(&stat.ident) {
@@ -234,16 +213,24 @@ fn admit(
 /// # Errors
 /// See [`LoadError`].
 pub fn load(file: &Path, options: &LoadOptions) -> Result<Plugin, LoadError> {
-    let vetted = vet::vet(file, &options.trust)?;
-    let private = vet::private_copy(&vetted, &options.copies)?;
+    load_vetted(file, &vet::vet(file, &options.trust)?, options)
+}
+
+fn load_vetted(
+    file: &Path,
+    vetted: &vet::Vetted,
+    options: &LoadOptions,
+) -> Result<Plugin, LoadError> {
+    let digest = vetted.digest.clone();
+    let private = vet::private_copy(vetted, &options.copies)?;
     let own_process = options.isolations.of(file) == Isolation::Process;
     if own_process || moved_out(file, &private, options) {
-        return isolate(file, private, vetted.digest, options);
+        return isolate(file, private, digest, options);
     }
     try_once(file, &private, options)?;
     let loading = Loading::begin(&private)
         .map_err(|source| LoadError::Io { path: private.clone(), source })?;
-    let plugin = map_plugin(file, &private, vetted.digest);
+    let plugin = map_plugin(file, &private, digest);
     drop(loading);
     let outside = isolated(file, private, options).filter(|_| options.isolations.takes_hung);
     plugin.map(|plugin| Plugin { outside, ..plugin })
@@ -275,14 +262,20 @@ fn isolate(
     digest: String,
     options: &LoadOptions,
 ) -> Result<Plugin, LoadError> {
-    let code = isolated(file, private, options).ok_or_else(|| LoadError::NoProcess {
+    let mut code = isolated(file, private, options).ok_or_else(|| LoadError::NoProcess {
         path: file.into(),
         reason: "this program does not call statmill::serve_as_child() first in its main, and \
                  names no other that does"
             .to_owned(),
     })?;
     let describe = |reason: String| LoadError::Describe { path: file.into(), reason };
-    let text = code.describe().map_err(|failure| describe(failure.to_string()))?;
+    let text;
+    (text, code.lacks) = code.describe().map_err(|failure| describe(failure.to_string()))?;
+    if !code.lacks.is_empty() {
+        static SAID: Once = Once::new();
+        let lacks = code.lacks.join("; ");
+        SAID.call_once(|| tracing::warn!("processes of plugins are less protected: {lacks}"));
+    }
     described(file, digest, Code::Isolated(code), &text)
 }
 
@@ -294,6 +287,7 @@ fn isolated(file: &Path, private: PathBuf, options: &LoadOptions) -> Option<Isol
         library: private,
         max_memory: options.isolations.max_memory,
         deadline: options.isolations.deadline,
+        lacks: Vec::new(),
     })
 }
 
@@ -368,21 +362,6 @@ fn described(file: &Path, digest: String, code: Code, text: &str) -> Result<Plug
         return Err(LoadError::Requires { path: file.into(), feature: feature.clone() });
     }
     Ok(Plugin { path: file.into(), manifest, digest, code, outside: None })
-}
-
-impl PluginReport {
-    fn of(path: &Path) -> Self {
-        Self {
-            path: path.into(),
-            name: None,
-            version: None,
-            api: None,
-            digest: None,
-            stats: Vec::new(),
-            isolation: Isolation::InProcess,
-            error: None,
-        }
-    }
 }
 
 /// Finds the library of the crate `name` where cargo leaves it: beside the running program, or in

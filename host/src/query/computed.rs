@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use statmill_plugin_api::manifest::StatManifest;
 
+pub(crate) use self::answer::table as read_table;
 use self::cache::{Cache, Key};
 use super::catalog::StatView;
 use super::params::{ParamError, Query, TimeStyle};
@@ -26,7 +27,7 @@ use super::table::Table;
 use crate::render::json;
 
 /// Most rows that are computed over, however many a query may read.
-const MAX_ROWS: u64 = 50_000;
+pub(crate) const MAX_ROWS: u64 = 50_000;
 /// Most bytes of their JSON text.
 const MAX_BYTES: usize = 16 << 20;
 /// Rows read at a time.
@@ -206,7 +207,7 @@ impl ComputedViews {
     ) -> Result<Arc<Table>, ComputeError> {
         let rows = rows(stat, &key.query, limits)?;
         let text = self.compute.compute(&key.ident, &key.view, rows, limits.max_time)?;
-        let table = answer::table(&text).map_err(|reason| ComputeError::NoTable {
+        let table = read_table(&text).map_err(|reason| ComputeError::NoTable {
             ident: key.ident.clone(),
             view: key.view.clone(),
             reason,

@@ -372,6 +372,9 @@ pub struct PluginReport {
     /// Where its code runs: `in-process`, or `process` for a worker process for each stat.
     #[serde(default)]
     pub isolation: String,
+    /// What of the sandbox this kernel does not have for its worker processes, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_lacks: Vec<String>,
     /// Why it, or one of its stats, was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

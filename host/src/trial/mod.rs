@@ -4,12 +4,13 @@
 
 pub(crate) mod check;
 mod generated;
+pub(crate) mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use statmill_plugin_api::aggregate;
-use statmill_plugin_api::encoding::BlockReader;
+use statmill_plugin_api::encoding::{BlockReader, BlockWriter};
 use statmill_plugin_api::manifest::{FieldKind, ModelManifest, StatManifest};
 
 pub(crate) use self::generated::Generated;
@@ -124,6 +125,28 @@ impl<'m> Trial<'m> {
             generation: None,
             rows: vec![BTreeMap::new(); stat.models.len()],
         })
+    }
+
+    /// As [`Self::begin`], where the stat comes back to the rows that it had before: those are merged into. A
+    /// stat that asks for them gets them.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub(crate) fn resume(
+        plugin: &Plugin,
+        stat: &'m StatManifest,
+        config: &str,
+        rows: Rows,
+    ) -> Result<Self, String> {
+        let mut trial = Self::begin(plugin, stat, config)?;
+        let handed = if stat.restore { &rows[..] } else { &[] };
+        for (model, rows) in handed.iter().enumerate() {
+            let mut block = BlockWriter::new();
+            rows.iter().for_each(|(key, value)| block.push(key, value));
+            trial.instance.restore(model, block.as_bytes()).map_err(words)?;
+        }
+        trial.rows = rows;
+        Ok(trial)
     }
 
     /// Folds what the stat wants of `batch`, and answers how many messages that were.

@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use statmill_plugin_api::encoding::Value;
 use statmill_plugin_api::prelude::*;
+use statmill_plugin_api::serde_json::{Value as Json, json};
 
 fields! {
     /// What is read of each message.
@@ -124,4 +126,91 @@ impl Stat for Expects {
     }
 }
 
-export_plugin!(Batches, Numbers, Leak, Field, Expects);
+/// Numbers messages, and forgets at a restart where it was, though it is handed its rows.
+#[derive(Models, Default)]
+pub struct Forgets {
+    #[model(measures = ["numbers"])]
+    total: Rollup<(), (Max<i64>,)>,
+    seen: i64,
+}
+
+impl Stat for Forgets {
+    const INFO: StatInfo = StatInfo {
+        ident: "careless-forgets",
+        title: "Forgets",
+        restore: Some(1_000),
+        ..StatInfo::DEFAULT
+    };
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            self.seen += 1;
+            self.total.at(&message, ()).add((self.seen,));
+        }
+        Ok(())
+    }
+}
+
+/// As [`Forgets`], and takes up where it was.
+#[derive(Models, Default)]
+pub struct Remembers {
+    #[model(measures = ["numbers"])]
+    total: Rollup<(), (Max<i64>,)>,
+    seen: i64,
+}
+
+impl Stat for Remembers {
+    const INFO: StatInfo = StatInfo {
+        ident: "careless-remembers",
+        title: "Remembers",
+        restore: Some(1_000),
+        ..StatInfo::DEFAULT
+    };
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            self.seen += 1;
+            self.total.at(&message, ()).add((self.seen,));
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, row: &RestoredRow<'_>) -> Result<(), PluginError> {
+        if let Some(Value::Int(seen)) = row.measures.first() {
+            self.seen = i64::try_from(*seen).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// Its view has another table each time.
+#[derive(Models, Default)]
+pub struct Views {
+    #[model(measures = ["count"])]
+    total: Rollup<(), (Count,)>,
+}
+
+impl Stat for Views {
+    const INFO: StatInfo =
+        StatInfo { ident: "careless-views", title: "Views", ..StatInfo::DEFAULT };
+    const COMPUTES: bool = true;
+
+    fn views() -> Vec<Json> {
+        vec![json!({ "name": "asked", "compute": {} })]
+    }
+
+    fn compute(_: &str, _: &Json) -> Result<Json, PluginError> {
+        static ASKED: AtomicI64 = AtomicI64::new(0);
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        Ok(json!({ "columns": [{ "name": "times", "kind": "int" }], "rows": [[asked]] }))
+    }
+
+    fn fold(&mut self, batch: &Batch<'_>) -> Result<(), PluginError> {
+        for message in batch.messages() {
+            self.total.at(&message, ()).add((1,));
+        }
+        Ok(())
+    }
+}
+
+export_plugin!(Batches, Numbers, Leak, Field, Expects, Forgets, Remembers, Views);

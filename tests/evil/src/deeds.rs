@@ -57,6 +57,10 @@ pub(crate) fn commit(deed: &str) -> Option<&'static str> {
             };
             drop(std::thread::spawn(outlives));
         }
+        "thread and panic" => {
+            commit("thread");
+            panic!("asked to");
+        }
         "thread panic" => drop(std::thread::spawn(|| panic!("asked to"))),
         "flood" => {
             let line = b"plugins may not say so much\n".repeat(4096);

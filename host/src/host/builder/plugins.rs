@@ -24,8 +24,12 @@ impl HostBuilder {
 
     /// The plugins that are there.
     pub(in crate::host) fn load(&self) -> Loaded {
-        let options = self.load_options(&self.data.join("plugin-copies"));
-        loader::load_folders(&self.plugin_folders(), &options)
+        loader::load_folders(&self.plugin_folders(), &self.load_options(&self.copies()))
+    }
+
+    /// Where private copies of plugins lie.
+    pub(in crate::host) fn copies(&self) -> PathBuf {
+        self.data.join("plugin-copies")
     }
 
     /// Changes what is loaded as the settings of stats say.

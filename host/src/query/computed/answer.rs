@@ -23,7 +23,7 @@ struct Answered {
 }
 
 /// Reads an answer; the error says what is wrong with it.
-pub(super) fn table(text: &str) -> Result<Table, String> {
+pub(crate) fn table(text: &str) -> Result<Table, String> {
     let answered: Answered = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Answered { columns, rows } = answered;
     if columns.is_empty() || columns.len() > MAX_COLUMNS {

@@ -1,17 +1,23 @@
 //! The steps of checking one stat.
 
+use std::time::Duration;
+
 use statmill_plugin_api::abi::state;
-use statmill_plugin_api::manifest::{Aggregator, FieldManifest, StatManifest};
+use statmill_plugin_api::manifest::{Aggregator, FieldManifest, ModelManifest, StatManifest};
 
 use super::sample::Sample;
 use super::{Outcome, StatReport, Step, begin, memory};
 use crate::loader::{Plugin, check_manifest};
-use crate::trial::{Reader, Rows, Trial};
+use crate::query::computed::computed_views;
+use crate::trial::{Reader, Rows, Trial, views};
 
 /// Increments that force a checkpoint, as in the engine.
 const MAX_ROWS: usize = 65_536;
 /// Messages in a batch, as a host makes them.
 const BATCH: usize = 1024;
+
+/// What a view may take, twice.
+const VIEW_WITHIN: Duration = Duration::from_secs(10);
 
 /// How messages are cut into batches and checkpoints.
 #[derive(Clone, Copy)]
@@ -68,6 +74,8 @@ pub(super) fn check(
     };
     begin(&stat.ident, "determinism");
     report.steps.push(checked.determinism(&folded.rows));
+    begin(&stat.ident, "restore");
+    report.steps.extend(checked.restore(&folded.rows));
     begin(&stat.ident, "fields");
     report.steps.extend(checked.fields(&folded));
     begin(&stat.ident, "speed and memory");
@@ -78,6 +86,8 @@ pub(super) fn check(
             (report.fold_ns, report.drain_ns) = (Some(measured.fold_ns), Some(measured.drain_ns));
         }
     }
+    begin(&stat.ident, "views");
+    report.steps.extend(checked.views(&folded.rows));
     report
 }
 
@@ -168,29 +178,87 @@ impl Checked<'_> {
                 Ok(folded) => folded.rows,
                 Err(reason) => return Step::failed("determinism", format!("{how}: {reason}")),
             };
-            for (number, model) in self.stat.models.iter().enumerate() {
-                let is_approximate = model
-                    .measures
-                    .iter()
-                    .any(|measure| matches!(measure.aggregator, Aggregator::TopKApprox { .. }));
-                if is_approximate || rows[number] == other[number] {
-                    continue;
-                }
-                let differing = rows[number]
-                    .iter()
-                    .filter(|(key, value)| other[number].get(*key) != Some(*value))
-                    .count()
-                    .max(1);
+            if let Some((model, differing, of)) = self.differing(rows, &other) {
                 let words = format!(
-                    "the same messages {how} give other rows: {differing} of {} of model {:?} differ; \
-                     a fold reads no clock, no chance and nothing of earlier batches",
-                    rows[number].len(),
-                    model.name
+                    "the same messages {how} give other rows: {differing} of {of} of model {model:?} differ; \
+                     a fold reads no clock, no chance and nothing of earlier batches"
                 );
                 return Step::failed("determinism", words);
             }
         }
         Step::passed("determinism", format!("equal rows, split in {} ways", OTHERS.len() + 1))
+    }
+
+    /// The first model whose rows are not equal, how many of them differ, and of how many.
+    fn differing(&self, rows: &Rows, other: &Rows) -> Option<(&str, usize, usize)> {
+        let is_exact = |model: &ModelManifest| {
+            let mut measures = model.measures.iter();
+            !measures.any(|it| matches!(it.aggregator, Aggregator::TopKApprox { .. }))
+        };
+        let both = self.stat.models.iter().zip(rows.iter().zip(other));
+        let mut unequal = both.filter(|(model, (rows, other))| is_exact(model) && rows != other);
+        let (model, (rows, other)) = unequal.next()?;
+        let differs = |(key, value): &(&Vec<u8>, &Vec<u8>)| other.get(*key) != Some(*value);
+        Some((&model.name, rows.iter().filter(differs).count().max(1), rows.len()))
+    }
+
+    /// An instance that was handed the rows of one before it goes on as if it had been that one.
+    fn restore(&self, straight: &Rows) -> Option<Step> {
+        if !self.stat.restore {
+            return None;
+        }
+        let most = self.stat.max_rows.unwrap_or_default();
+        if let Some(rows) = straight.iter().map(|rows| rows.len()).find(|rows| *rows as u64 > most)
+        {
+            let words = format!("not tried: {rows} rows come of the messages, it takes {most}");
+            return Some(Step::new("restore", Outcome::Noted, words));
+        }
+        let texts = self.sample.texts();
+        let restored = self.split_in_two(texts.len() / 2);
+        Some(match restored.map(|rows| self.differing(straight, &rows).map(|it| (it.1, it.2))) {
+            Err(reason) => Step::failed("restore", reason),
+            Ok(Some((differing, of))) => {
+                let words = format!(
+                    "with its earlier rows an instance comes to other rows than one that goes on: {differing} \
+                     of {of} differ; what it needs of them it takes in `restore`"
+                );
+                Step::failed("restore", words)
+            }
+            Ok(None) => Step::passed("restore", "equal rows, with a restart in the middle"),
+        })
+    }
+
+    /// Folds the sample with another instance from message number `middle` on.
+    fn split_in_two(&self, middle: usize) -> Result<Rows, String> {
+        let mut reader = Reader::new(self.stat).map_err(|error| error.to_string())?;
+        let (first, second) = self.sample.texts().split_at(middle);
+        let mut trial = Trial::begin(self.plugin, self.stat, self.config)?;
+        for texts in [first, second] {
+            for texts in texts.chunks(BATCH) {
+                trial.fold(&reader.batch(texts.iter().map(Vec::as_slice)))?;
+            }
+            trial.drain()?;
+            trial = Trial::resume(self.plugin, self.stat, self.config, trial.into_rows())?;
+        }
+        Ok(trial.into_rows())
+    }
+
+    /// Every computed view gives a table, and the same one of the same rows.
+    fn views(&self, rows: &Rows) -> Option<Step> {
+        let views = computed_views(self.stat);
+        let mut tables = Vec::new();
+        for view in &views {
+            let found =
+                views::compute(self.plugin, self.stat, self.config, view, rows, VIEW_WITHIN);
+            tables.push(match found {
+                Ok(Some(rows)) => format!("{} with {rows} rows", view.name),
+                Ok(None) => format!("{} not tried, it is of a roll-up", view.name),
+                Err(fault) => {
+                    return Some(Step::failed("views", format!("{:?}: {fault}", view.name)));
+                }
+            });
+        }
+        (!tables.is_empty()).then(|| Step::passed("views", tables.join(", ")))
     }
 
     /// Fields that change nothing where they are missing are not read.

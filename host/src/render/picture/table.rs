@@ -60,7 +60,7 @@ pub(super) fn groups(
     let column = measured_place(table, measured);
     let time_place = table.columns.iter().position(|column| column.kind == ValueKind::Time);
     let places: Vec<Option<usize>> = by.iter().map(|name| place(table, name)).collect();
-    let mut groups: BTreeMap<Vec<Option<String>>, (usize, BTreeMap<i64, f64>)> = BTreeMap::new();
+    let mut groups = BTreeMap::new();
     for (at, row) in table.rows.iter().enumerate() {
         let value = match (column, &measured.column) {
             (Some(column), _) => number(&row[column]),
@@ -73,7 +73,8 @@ pub(super) fn groups(
             _ if has_time => continue,
             _ => 0,
         };
-        let (_, values) = groups.entry(keys(row, &places)).or_insert((at, BTreeMap::new()));
+        let (_, values) =
+            groups.entry(keys(row, &places)).or_insert((at, BTreeMap::<i64, f64>::new()));
         let joined = values.entry(time);
         joined.and_modify(|known| *known = join(measured.combine, *known, value)).or_insert(value);
     }

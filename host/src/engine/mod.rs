@@ -306,13 +306,13 @@ impl Engine {
     pub(crate) fn wait_finished(&self) {
         let controls = &self.shared.controls;
         loop {
+            // What the supervisor acts upon starts new lanes, which may be through before anybody looks: what they
+            // handed out is flushed for certain only if it acted upon everything before, and no lane ran since.
+            let before = controls.handled();
             self.shared.lanes.wait_none();
-            let before = controls.told();
             self.flush();
             renewal::report_damage(&self.shared);
-            // A fault met in the last batches starts new lanes, which may be through before anybody looks:
-            // what they handed out is not flushed then.
-            let is_quiet = || !controls.are_pending() && controls.told() == before;
+            let is_quiet = || controls.told() == before;
             if self.shared.lanes.none() && is_quiet() {
                 rebuild::swap_those_level(&self.shared);
                 renewal::report_damage(&self.shared);

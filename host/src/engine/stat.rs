@@ -93,11 +93,9 @@ impl Controls {
         self.told.load(Ordering::SeqCst)
     }
 
-    /// Whether the supervisor has still to act upon something.
-    pub(super) fn are_pending(&self) -> bool {
-        // Handled first: what is told meanwhile is pending.
-        let handled = self.handled.load(Ordering::SeqCst);
-        self.told() != handled
+    /// How often it has acted upon what it was told; never more than [`Controls::told`].
+    pub(super) fn handled(&self) -> u64 {
+        self.handled.load(Ordering::SeqCst)
     }
 
     /// The supervisor has acted upon one.

@@ -82,7 +82,7 @@ fn stats(status: &Status, when: &When) -> Markup {
                     @if let Some(outside) = &stat.outside {
                         p.problem { "in a worker process since " (when.time(outside.at.0)) ": " (outside.text) }
                     }
-                    @if let Some(done) = &stat.progress { (progress(done)) }
+                    @if let Some(done) = stat.progress.as_ref().filter(|_| stat.state != StatState::Live) { (progress(done)) }
                 }
                 td.number { (stat.rows) }
                 td.number { (stat.messages) }

@@ -91,7 +91,7 @@ impl Drawing<'_> {
         });
         let boxes: Vec<_> = boxes.collect();
         let more = self.beyond() + (ranked.len() - boxes.len());
-        Plot::Boxes(Boxes { axis: self.axis(), boxes, more })
+        Plot::Boxes(Boxes { axis: self.risen(self.axis(), &boxes), boxes, more })
     }
 
     /// Of a measure that keeps how often values of which size are.
@@ -144,7 +144,19 @@ impl Drawing<'_> {
         });
         let boxes: Vec<_> = boxes.collect();
         let more = all.len() - boxes.len();
-        Plot::Boxes(Boxes { axis: self.counted_axis(), boxes, more })
+        Plot::Boxes(Boxes { axis: self.risen(self.counted_axis(), &boxes), boxes, more })
+    }
+
+    /// Even steps would leave most boxes a line at the edge where they are decades apart.
+    fn risen(&self, axis: Axis, boxes: &[Spread]) -> Axis {
+        let least = boxes.iter().map(|spread| spread.median).min_by(f64::total_cmp);
+        let high = boxes.iter().map(|spread| spread.high).max_by(f64::total_cmp);
+        let is_wide =
+            least.zip(high).is_some_and(|(least, high)| least > 0.0 && high > 2.0 * WIDE * least);
+        match self.about.asked.y {
+            None if is_wide => Axis { form: AxisForm::Log, ..axis },
+            _ => axis,
+        }
     }
 
     fn per_octave(&self) -> u32 {

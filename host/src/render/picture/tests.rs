@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::rows::{Values, model, snapshot};
 use super::*;
 use crate::query::{CompleteUntil, Limits, ParamError, Query, QueryError, Table, params};
-use crate::render::svg::{Bars, Chart, Lines, Mark, Plot, stand_alone};
+use crate::render::svg::{AxisForm, Bars, Chart, Lines, Mark, Plot, stand_alone};
 use crate::store::Snapshot;
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -249,6 +249,23 @@ fn a_box_of_quantiles_is_made_of_all_that_was_counted_of_a_name() {
             let truth = values[rank - 1] as f64;
             assert!(shown <= truth && shown >= truth * (1.0 - 1.0 / 16.0), "{shown} {truth}");
         }
+    }
+}
+
+#[test]
+fn boxes_that_lie_decades_apart_stand_on_an_axis_that_rises_by_factors() {
+    let hours = (0..8).flat_map(|hour| {
+        let of = |name, value| (Some(hour * HOUR_US), vec![rows::text(name)], vec![value]);
+        [of("quick", 3 + hour), of("slow", 4_000 + hour)]
+    });
+    let rows: Vec<_> = hours.collect();
+    let snapshot = snapshot(&model(Some(3_600), &["name"], Values::Moments), &rows);
+    for (asked, form) in
+        [("", AxisForm::Log), ("&y=zero", AxisForm::Zero), ("&name=slow", AxisForm::Zero)]
+    {
+        let chart = chart(&snapshot, &format!("type=box&measure=value_sum{asked}")).unwrap();
+        let Plot::Boxes(boxes) = &chart.plot else { panic!("{chart:?}") };
+        assert_eq!(boxes.axis.form, form, "{asked}");
     }
 }
 

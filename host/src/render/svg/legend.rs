@@ -2,6 +2,7 @@
 
 use super::canvas::{Anchor, Area, Canvas, Type};
 use super::chart::{Emphasis, Mark};
+use super::measure::{ELLIPSIS, alike};
 
 /// One of the things that a legend names.
 pub(super) struct Entry<'a> {
@@ -23,15 +24,22 @@ pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], 
     }
     // A name alone never takes more than a line, and a few share one where they can.
     let longest = (area.width() - SQUARE - 5.0).min((area.width() / 3.0).max(110.0));
+    let kind_of = |entry: &Entry<'_>| match entry.mark.emphasis {
+        Emphasis::Chosen => Type::Chosen,
+        Emphasis::Plain | Emphasis::Dimmed => Type::Name,
+    };
+    // What all that are too long begin with tells nothing: their ends are what tells them apart.
+    let is_long = |entry: &&Entry<'_>| kind_of(entry).width(entry.name) > longest;
+    let skipped = alike(entries.iter().filter(is_long).map(|entry| entry.name));
     let (mut x, mut line) = (area.left, 0);
     let mut left_out = 0;
     let mut places = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
-        let kind = match entry.mark.emphasis {
-            Emphasis::Chosen => Type::Chosen,
-            Emphasis::Plain | Emphasis::Dimmed => Type::Name,
+        let kind = kind_of(entry);
+        let text = match is_long(&entry) && skipped > 0 {
+            true => kind.fit(&format!("{ELLIPSIS}{}", &entry.name[skipped..]), longest),
+            false => kind.fit(entry.name, longest),
         };
-        let text = kind.fit(entry.name, longest);
         let width = SQUARE + 5.0 + kind.width(&text);
         if x > area.left && x + width > area.right {
             (x, line) = (area.left, line + 1);

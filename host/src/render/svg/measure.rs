@@ -15,7 +15,7 @@ const ASCII: [u8; 95] = [
 const BOLD: f64 = 1.12;
 
 /// What stands for the part of a text that was cut off.
-const ELLIPSIS: char = '\u{2026}';
+pub(super) const ELLIPSIS: char = '\u{2026}';
 
 /// Returns the width of `text`, px.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
@@ -70,6 +70,20 @@ pub(super) fn fit(text: &str, size: f64, bold: bool, room: f64) -> String {
     cut
 }
 
+/// Returns how many bytes of their first words several names have in common.
+pub(super) fn alike<'a>(mut names: impl Iterator<Item = &'a str>) -> usize {
+    let Some(first) = names.next() else { return 0 };
+    let mut common = None;
+    for name in names {
+        let before: &str = common.unwrap_or(first);
+        let pairs = before.char_indices().zip(name.chars());
+        let same = pairs.take_while(|((_, a), b)| a == b).last();
+        common = Some(&before[..same.map_or(0, |((at, last), _)| at + last.len_utf8())]);
+    }
+    let end = common.and_then(|common| common.rfind(['.', '/', '-', ':', ' ']));
+    end.map_or(0, |end| end + 1)
+}
+
 /// Whether a character changes the direction of others.
 fn turns(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -119,6 +133,17 @@ mod tests {
         }
         assert_eq!(fit("short", 12.0, false, 60.0), "short");
         assert_eq!(fit("short", 12.0, false, 3.0), "");
+    }
+
+    #[test]
+    fn only_whole_words_that_all_names_begin_with_are_alike() {
+        let alike = |names: &[&str]| alike(names.iter().copied());
+        assert_eq!(alike(&["org.build.start", "org.build.state", "org.git"]), "org.".len());
+        assert_eq!(alike(&["org.build.start", "org.build.state"]), "org.build.".len());
+        assert_eq!(alike(&["größe/ä", "größe/ö"]), "größe/".len());
+        for names in [&[][..], &["org.alone"], &["abc", "abd"], &["a.b", ""], &["x", "x"]] {
+            assert_eq!(alike(names), 0, "{names:?}");
+        }
     }
 
     #[test]

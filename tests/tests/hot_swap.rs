@@ -313,7 +313,7 @@ fn a_quarantine_outlives_a_restart_and_ends_when_somebody_says_so_or_mends_it() 
     let host = scene.start("data", &[]).unwrap();
     assert_eq!(told(&host), reason);
     let live = failure(PROGRAM, &["plugins", "resume", "volume-1d", "--url", &host.url]);
-    assert!(live.contains("only what is quarantined is resumed"), "{live}");
+    assert!(live.contains("is live: only what is quarantined, or was moved"), "{live}");
     let _ = output(PROGRAM, &["plugins", "resume", "odd", "--url", &host.url]);
     wait_state(&host, "odd", "quarantined");
 

@@ -52,6 +52,21 @@ pub(super) enum Next {
 }
 
 impl Health {
+    /// Nothing was wrong with a stat that does `state` since `since_us`.
+    pub(super) fn new(state: StatState, since_us: i64) -> Self {
+        Self {
+            state,
+            reason: String::new(),
+            since_us,
+            last_error: None,
+            failures: 0,
+            kills: 0,
+            failed_at: 0,
+            recent: (0, 0),
+            failing: None,
+        }
+    }
+
     /// Where some message cannot be folded: once may be chance, what fails twice is looked for.
     pub(super) fn suspect(&self) -> Option<Stretch> {
         self.failing.as_ref().filter(|(_, times)| *times >= 2).map(|(at, _)| at.clone())
@@ -105,17 +120,7 @@ mod tests {
     use crate::log::{LogId, Offset};
 
     fn healthy() -> Health {
-        Health {
-            state: StatState::Live,
-            reason: String::new(),
-            since_us: 0,
-            last_error: None,
-            failures: 0,
-            kills: 0,
-            failed_at: 0,
-            recent: (0, 0),
-            failing: None,
-        }
+        Health::new(StatState::Live, 0)
     }
 
     fn fold(reason: Failure, start: u64) -> Fault {

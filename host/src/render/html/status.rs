@@ -136,12 +136,19 @@ fn plugins(plugins: &[PluginReport]) -> Markup {
         @if plugins.is_empty() { p { "No plugin was found." } } @else {
             div.scroll tabindex="0" role="region" aria-label="Plugins" { table {
                 thead { tr { th scope="col" { "Plugin" } th scope="col" { "Version" } th scope="col" { "API" }
-                    th.number scope="col" { "Statistics" } th scope="col" { "File" } th scope="col" { "Refused because" } } }
+                    th.number scope="col" { "Statistics" } th scope="col" { "Runs" } th scope="col" { "File" }
+                    th scope="col" { "Refused because" } } }
                 tbody { @for plugin in plugins { tr {
                     th scope="row" { (plugin.name.as_deref().unwrap_or("unknown")) }
                     td { (plugin.version.as_deref().unwrap_or_default()) }
                     td { (plugin.api.as_deref().unwrap_or_default()) }
                     td.number { (plugin.stats.len()) }
+                    td {
+                        (plugin.isolation)
+                        @if !plugin.sandbox_lacks.is_empty() {
+                            p.problem { "its sandbox lacks " (plugin.sandbox_lacks.join(", ")) }
+                        }
+                    }
                     td { code { (plugin.file) } }
                     td { (plugin.error.as_deref().unwrap_or_default()) }
                 } } }

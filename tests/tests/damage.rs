@@ -23,11 +23,13 @@ impl Scene {
             folder: TempDir::new().unwrap(),
             plugins: plugins(&["statmill-activity", "every-aggregator"]),
         };
-        write(scene.folder.path(), "messages.ndjson", &ndjson(0..3000));
-        // Rows lie in pages, not only in the deltas that every start reads.
+        // Rows lie in pages, not only in the deltas that every start reads: a later commit folds those of one before.
         write(scene.folder.path(), "statmill.toml", "[store]\nfold_deltas = 1\n");
-        let ended = scene.run();
-        assert!(ended.status.success(), "{}", said(&ended));
+        for read in [1_000, 2_000, 2_500, 3_000] {
+            write(scene.folder.path(), "messages.ndjson", &ndjson(0..read));
+            let ended = scene.run();
+            assert!(ended.status.success(), "{}", said(&ended));
+        }
         scene
     }
 

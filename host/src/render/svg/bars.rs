@@ -1,6 +1,6 @@
 //! Values of named things as bars from left to right: name, bar, value.
 
-use super::canvas::{Anchor, Area, Canvas, Type};
+use super::canvas::{Anchor, Area, Canvas, Type, fit_names};
 use super::chart::{AxisForm, Bars, Category, Emphasis, Layer, Mark, Rest};
 use super::legend::{self, Entry};
 use super::number::Unit;
@@ -66,8 +66,8 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, bars: &Bars) {
         texts.map(|text| Type::Name.width(text)).fold(0.0, f64::max)
     };
     let for_values = widest(&mut values.iter().map(String::as_str)).min(area.width() * 0.3);
-    let names: Vec<String> =
-        rows.iter().map(|row| name_type(row).fit(&row.name, area.width() * 0.38)).collect();
+    let names = rows.iter().map(|row| (name_type(row), row.name.as_str()));
+    let names = fit_names(names, area.width() * 0.38);
     let for_names =
         rows.iter().zip(&names).map(|(row, name)| name_type(row).width(name)).fold(0.0, f64::max);
     let left = area.left + for_names + 8.0;

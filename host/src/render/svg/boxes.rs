@@ -1,7 +1,7 @@
 //! Where the values of named things lie: a box from quarter to quarter, whiskers to the ends.
 
 use super::axis;
-use super::canvas::{Anchor, Area, Canvas, Type};
+use super::canvas::{Anchor, Area, Canvas, Type, fit_names};
 use super::chart::{Boxes, Emphasis, Spread, XAxis};
 use super::number::Unit;
 use super::path::Path;
@@ -43,10 +43,8 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, boxes: &Boxes) {
     let kind = |spread: &Spread| {
         if spread.category.mark.emphasis == Emphasis::Chosen { Type::Chosen } else { Type::Name }
     };
-    let names: Vec<String> = shown
-        .iter()
-        .map(|spread| kind(spread).fit(&spread.category.name, area.width() * 0.38))
-        .collect();
+    let names = shown.iter().map(|spread| (kind(spread), spread.category.name.as_str()));
+    let names = fit_names(names, area.width() * 0.38);
     let widest =
         shown.iter().zip(&names).map(|(spread, name)| kind(spread).width(name)).fold(0.0, f64::max);
     area.left += widest + 10.0;

@@ -57,6 +57,22 @@ impl Type {
     }
 }
 
+/// Returns names that stand beside each other, each cut to `room` px. What all that are too long begin with is
+/// cut off first: their ends are what tells them apart.
+pub(super) fn fit_names<'a>(
+    names: impl Iterator<Item = (Type, &'a str)>,
+    room: f64,
+) -> Vec<String> {
+    let names: Vec<_> = names.map(|(kind, name)| (kind, name, kind.width(name) > room)).collect();
+    let long = names.iter().filter(|(_, _, is_long)| *is_long);
+    let skipped = measure::alike(long.map(|(_, name, _)| *name));
+    let fit = |(kind, name, is_long): &(Type, &str, bool)| match *is_long && skipped > 0 {
+        true => kind.fit(&format!("{}{}", measure::ELLIPSIS, &name[skipped..]), room),
+        false => kind.fit(name, room),
+    };
+    names.iter().map(fit).collect()
+}
+
 /// A rectangle of the picture, px.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Area {
@@ -369,4 +385,18 @@ pub(super) fn clean(text: &str) -> String {
         )
         .collect();
     escape(&replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart_by_their_ends() {
+        let names = ["org.project.prod.build.start", "org.project.prod.git", "short"];
+        let fitted = |room| fit_names(names.iter().map(|name| (Type::Name, *name)), room);
+        assert_eq!(fitted(300.0), names);
+        assert_eq!(fitted(90.0), ["…build.start", "…git", "short"]);
+        assert!(fitted(60.0)[0].starts_with("…build") && fitted(60.0)[0].ends_with('…'));
+    }
 }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::axis;
-use super::canvas::{Anchor, Area, Canvas, Type};
+use super::canvas::{Anchor, Area, Canvas, Type, fit_names};
 use super::chart::{Category, Columns, Emphasis, Heat, Mark, XAxis};
 use super::number::Unit;
 use super::palette::STEPS;
@@ -57,8 +57,8 @@ pub(super) fn draw(canvas: &mut Canvas, mut area: Area, heat: &Heat, zone: &Time
 
     let room = (area.height() / LOWEST).floor().max(1.0) as usize;
     let rows = &heat.rows[..heat.rows.len().min(room)];
-    let names: Vec<String> =
-        rows.iter().map(|row| kind(row).fit(&row.name, area.width() * 0.3)).collect();
+    let names = rows.iter().map(|row| (kind(row), row.name.as_str()));
+    let names = fit_names(names, area.width() * 0.3);
     let widest =
         rows.iter().zip(&names).map(|(row, name)| kind(row).width(name)).fold(0.0, f64::max);
     let start = area.left;
@@ -138,7 +138,7 @@ fn column<'a>(columns: &'a Columns, place: usize, zone: &TimeZone) -> (Option<&'
 
 /// Names as many columns as there is room for, evenly.
 fn name_columns(canvas: &mut Canvas, area: &Area, names: &[Category], width: f64) {
-    let texts: Vec<String> = names.iter().map(|name| kind(name).fit(&name.name, 90.0)).collect();
+    let texts = fit_names(names.iter().map(|name| (kind(name), name.name.as_str())), 90.0);
     let widest =
         names.iter().zip(&texts).map(|(name, text)| kind(name).width(text)).fold(0.0, f64::max);
     let every = ((widest + 6.0) / width.max(0.01)).ceil().max(1.0) as usize;

@@ -1,8 +1,7 @@
 //! Legends: what each colour stands for, in lines above the data.
 
-use super::canvas::{Anchor, Area, Canvas, Type};
+use super::canvas::{Anchor, Area, Canvas, Type, fit_names};
 use super::chart::{Emphasis, Mark};
-use super::measure::{ELLIPSIS, alike};
 
 /// One of the things that a legend names.
 pub(super) struct Entry<'a> {
@@ -28,19 +27,13 @@ pub(super) fn draw(canvas: &mut Canvas, area: &mut Area, entries: &[Entry<'_>], 
         Emphasis::Chosen => Type::Chosen,
         Emphasis::Plain | Emphasis::Dimmed => Type::Name,
     };
-    // What all that are too long begin with tells nothing: their ends are what tells them apart.
-    let is_long = |entry: &&Entry<'_>| kind_of(entry).width(entry.name) > longest;
-    let skipped = alike(entries.iter().filter(is_long).map(|entry| entry.name));
+    let texts = fit_names(entries.iter().map(|entry| (kind_of(entry), entry.name)), longest);
     let (mut x, mut line) = (area.left, 0);
     let mut left_out = 0;
     let mut places = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
-        let kind = kind_of(entry);
-        let text = match is_long(&entry) && skipped > 0 {
-            true => kind.fit(&format!("{ELLIPSIS}{}", &entry.name[skipped..]), longest),
-            false => kind.fit(entry.name, longest),
-        };
-        let width = SQUARE + 5.0 + kind.width(&text);
+        let (kind, text) = (kind_of(entry), texts[place].as_str());
+        let width = SQUARE + 5.0 + kind.width(text);
         if x > area.left && x + width > area.right {
             (x, line) = (area.left, line + 1);
         }

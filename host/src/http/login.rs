@@ -92,18 +92,21 @@ pub(super) async fn enter(
     let pairs = pairs(std::str::from_utf8(&body).ok());
     let field = |wanted: &str| {
         let found = pairs.iter().find(|(name, _)| name == wanted);
-        found.map(|(_, value)| value.trim()).unwrap_or_default()
+        found.map(|(_, value)| value.trim())
     };
-    let next = local(field("next"));
+    let next = local(field("next").unwrap_or_default());
+    let Some(given) = field("token") else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the form has no field `token`"));
+    };
     let tokens = &app.options.tokens;
     if tokens.query.is_none() {
         // There is nothing to be let in to.
         return Ok(lead(next));
     }
-    let given = field("token").as_bytes();
     // All are compared, whatever the first says: the time must not tell them apart.
-    let matching: Vec<_> =
-        reading(tokens).filter(|token| bool::from(token.as_bytes().ct_eq(given))).collect();
+    let matching: Vec<_> = reading(tokens)
+        .filter(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())))
+        .collect();
     let Some(token) = matching.first() else {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "the token is not valid for this");
         let mut response = problem.into_response();

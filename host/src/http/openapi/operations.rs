@@ -419,7 +419,7 @@ fn leads(summary: &str, meaning: &str, problems: &[&str]) -> Json {
 
 pub(in crate::http) fn enter(_: &Subject<'_>) -> Json {
     let meaning = "A cookie lets the browser read, and it is led to `next`.";
-    let problems = ["401", "403", "413", "415"];
+    let problems = ["400", "401", "403", "413", "415"];
     let mut operation = leads("Lets a browser read with a token", meaning, &problems);
     operation["requestBody"] = json!({
         "required": true,

@@ -97,6 +97,7 @@ fn a_wrong_token_is_said_to_be_wrong_and_can_be_given_again() {
     assert_eq!(log_in(&fixture, "root", &[("Sec-Fetch-Site", "cross-site")]).status, 403);
     let json = [("Content-Type", "application/json")];
     assert_eq!(fixture.ask("POST", "/login", &json, b"{}").problem().0, 415);
+    assert_eq!(fixture.ask("POST", "/login", &[FORM], b"next=/").problem().0, 400);
     let long = vec![b'a'; crate::http::login::MAX_FORM + 1];
     assert_eq!(fixture.ask("POST", "/login", &[FORM], &long).problem().0, 413);
 }
